@@ -1,0 +1,1 @@
+"""Differentiable Augmentation Search: image-to-video augmentation, its search and its evidence."""
