@@ -1,0 +1,77 @@
+"""A 2D network that reads videos."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from das.errors import DasError
+from das.models.backbones import build_backbone
+from das.models.consensus import build_consensus
+from das.models.fusion import TemporalFusion
+from das.models.heads import replace_classifier
+from das.models.places import insert_fusion
+
+
+class VideoModel(nn.Module):
+    """A 2D ``network`` over every frame, temporal fusion at ``places`` inside it, ``consensus`` over its predictions.
+
+    Attributes: ``network`` (frames (N, C, H, W) -> logits (N, K)), ``frames`` T, ``in_channels`` C, ``places`` (names
+    of the network's convolutions that have temporal fusion), ``consensus``.
+    """
+
+    def __init__(self, network: nn.Module, frames: int, in_channels: int, places: Sequence[str], consensus: nn.Module):
+        super().__init__()
+        self.network = network
+        self.frames = frames
+        self.in_channels = in_channels
+        self.places = list(places)
+        self.consensus = consensus
+        self._fusions = [module for module in network.modules() if isinstance(module, TemporalFusion)]
+
+    def forward(self, videos: Tensor, frames: int | None = None) -> Tensor:
+        """Videos (B, T, C, H, W) -> logits (B, K).
+
+        ``frames`` reads another number of frames than the T the model was made for: test-time augmentation is a
+        single-frame model without fusion called with ``frames`` > 1. DasError for another shape than announced.
+        """
+        return self.consensus(self.frame_logits(videos, frames))
+
+    def frame_logits(self, videos: Tensor, frames: int | None = None) -> Tensor:
+        """Videos (B, T, C, H, W) -> logits of each frame (B, T, K); ``frames`` and errors as in ``forward``."""
+        frames = self.frames if frames is None else frames
+        if videos.dim() != 5 or videos.shape[1:3] != (frames, self.in_channels) or 0 in videos.shape:
+            raise DasError(
+                f"video model: videos of shape {tuple(videos.shape)}; it reads (B, T, C, H, W) "
+                f"with T = {frames} and C = {self.in_channels}"
+            )
+        for module in self._fusions:
+            module.frames = frames
+        folded = videos.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        return self.network(folded).unflatten(0, (-1, frames))
+
+
+def video_model(
+    name: str,
+    num_classes: int,
+    frames: int,
+    *,
+    fusion: str = "none",
+    fusion_options: Mapping | None = None,
+    places: Sequence[str] | None = None,
+    in_channels: int = 3,
+    consensus: str = "mean_logits",
+    pretrained: bool = False,
+    dropout: float = 0.0,
+    backbone_options: Mapping | None = None,
+) -> VideoModel:
+    """Make a video model of the 2D network called ``name``; see ``names.py`` for the names.
+
+    Weights are drawn from torch's global generator. ``places`` overrides where fusion goes (``VideoModel.places``
+    shows the default). DasError for unknown names, options that nothing takes, and networks without a place.
+    """
+    network = build_backbone(name, in_channels, pretrained=pretrained, options=backbone_options)
+    replace_classifier(network, num_classes, dropout)
+    places = insert_fusion(network, fusion, frames, fusion_options or {}, places)
+    model = VideoModel(network, frames, in_channels, places, build_consensus(consensus, frames))
+    return model.to(memory_format=torch.channels_last)
