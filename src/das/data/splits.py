@@ -1,0 +1,66 @@
+"""Stratified index splits that depend on nothing but labels and identity, and the files that let others check them."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from das import seeding
+from das.errors import DasError
+
+
+def holdout(labels: Tensor, fraction: float, *identity: str | int) -> tuple[Tensor, Tensor]:
+    """Return (kept, held): int64 indices, ascending, that together are all of ``labels`` (int64, (N,)).
+
+    ``held`` has floor(N * fraction) members, of each class its share to within one.
+    """
+    order = _by_class(labels, "holdout", *identity)
+    steps = torch.floor(torch.arange(len(labels) + 1, dtype=torch.float64) * fraction + 1e-9)
+    chosen = steps.diff() > 0
+    return order[~chosen].sort().values, order[chosen].sort().values
+
+
+def halves(labels: Tensor, *identity: str | int) -> tuple[Tensor, Tensor]:
+    """Return two disjoint halves of ``labels``, as `holdout` does: sizes and class counts differ by at most one."""
+    return holdout(labels, 0.5, *identity)
+
+
+def per_class(labels: Tensor, count: int, *identity: str | int) -> Tensor:
+    """Return the ascending indices of ``count`` examples of each class in ``labels``."""
+    order = _by_class(labels, "per_class", *identity)
+    sizes = torch.bincount(labels.cpu())
+    starts = sizes.cumsum(0) - sizes
+    rank = torch.arange(len(order)) - starts.repeat_interleave(sizes)
+    return order[rank < count].sort().values
+
+
+def _by_class(labels: Tensor, *identity: str | int) -> Tensor:
+    """All indices, shuffled, then grouped by class."""
+    shuffled = torch.randperm(len(labels), generator=seeding.generator(*identity))
+    return shuffled[labels.cpu()[shuffled].argsort(stable=True)]
+
+
+def write(path: Path, parts: Mapping[str, Tensor], *, digest: str, identity: tuple[str | int, ...]) -> None:
+    """Write the index file of a split: its identity, the digest of the set that it cuts, and the parts' indices."""
+    content = {
+        "identity": list(identity),
+        "digest": digest,
+        "parts": {name: indices.tolist() for name, indices in parts.items()},
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, separators=(",", ":")) + "\n")
+
+
+def read(path: Path, *, digest: str) -> dict[str, Tensor]:
+    """Return the parts of an index file; DasError where it is unreadable or cuts another set than ``digest``'s."""
+    try:
+        content = json.loads(path.read_text())
+        parts = {name: torch.tensor(indices, dtype=torch.int64) for name, indices in content["parts"].items()}
+        found = content["digest"]
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+        raise DasError(f"{path}: not an index file ({error}); delete it to have it made again") from error
+    if found != digest:
+        raise DasError(f"{path}: made for a data set with digest {found}, this one has {digest}; delete it")
+    return parts
