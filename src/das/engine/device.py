@@ -1,0 +1,33 @@
+"""The device and the arithmetic a run uses, made deterministic."""
+
+import contextlib
+import os
+
+import torch
+
+from das.config import Compute
+from das.errors import DasError
+
+
+def prepare(compute: Compute) -> torch.device:
+    """Set up deterministic arithmetic as the study asks and return the device. Raises DasError without that device.
+
+    The thread count comes from the study, never from the environment: sums are taken in an order that depends on it,
+    so a number made under OMP_NUM_THREADS=8 is the same as one made under 1.
+    """
+    if compute.device == "cuda" and not torch.cuda.is_available():
+        raise DasError("compute.device: is 'cuda', but torch finds no CUDA device here; use 'cpu'")
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.set_num_threads(compute.threads)
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+    return torch.device(compute.device)
+
+
+def arithmetic(compute: Compute) -> contextlib.AbstractContextManager:
+    """The autocast context of the study's precision."""
+    if compute.precision == "float32":
+        return contextlib.nullcontext()
+    return torch.autocast(compute.device, dtype=torch.bfloat16)
