@@ -1,0 +1,1 @@
+"""Image to video: operations, schedule, relaxed cell, policy and its compiled form."""

@@ -1,0 +1,158 @@
+"""Affine warps as constant sparse linear maps of the pixels, and their deterministic products.
+
+Images are held as tables (H*W, B*C): a row is one pixel of every image and channel. A warp reads each output pixel
+from a few input rows (bilinear taps), so applying it is a weighted sum of rows, its gradient for the weights is one
+inner product per tap, and its gradient for the table is a weighted sum again. None of these needs atomics: results are
+the same bit for bit on every run, and with any number of threads.
+
+Convention: align_corners=False (pixel areas); coordinates are pixels about the image's centre, x then y.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+
+NEGLIGIBLE = 1e-9  # of a pixel: rounding of float64 coordinates
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """Where a sparse map (rows x columns) has entries, in CSR form: int64 ``starts`` (rows + 1,), ``index`` (entries,)."""
+
+    starts: Tensor
+    index: Tensor
+    columns: int
+
+    @staticmethod
+    def regular(index: Tensor, columns: int) -> "Pattern":
+        """The same number of entries in every row: ``index`` (rows, taps)."""
+        rows, taps = index.shape
+        starts = torch.arange(0, rows * taps + 1, taps, device=index.device) if taps else index.new_zeros(rows + 1)
+        return Pattern(starts, index.flatten(), columns)
+
+    @cached_property
+    def transposed(self) -> tuple["Pattern", Tensor]:
+        """The transposed map's pattern, and the order in which its entries take this one's values."""
+        order = torch.argsort(self.index, stable=True)
+        counts = torch.zeros(self.columns + 1, dtype=torch.int64, device=self.index.device)
+        ordered = self.index[order]
+        bounds = torch.arange(self.columns + 1, device=self.index.device)
+        counts = torch.searchsorted(ordered, bounds)
+        rows = torch.repeat_interleave(
+            torch.arange(len(self.starts) - 1, device=self.index.device), self.starts.diff(), output_size=len(order)
+        )
+        return Pattern(counts, rows[order], len(self.starts) - 1), order
+
+
+def product(pattern: Pattern, values: Tensor, *tables: Tensor) -> Tensor:
+    """Apply the sparse map with entries ``values`` (entries,) to the ``tables`` stacked by rows: (rows, B*C).
+
+    Differentiable once in ``values`` and ``tables``.
+    """
+    return _Product.apply(pattern, values, *tables)
+
+
+class _Product(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, pattern, values, *tables):
+        ctx.pattern = pattern
+        ctx.save_for_backward(values, *tables)
+        return _weighted_rows(pattern, values, torch.cat(tables) if len(tables) > 1 else tables[0])
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient):
+        pattern = ctx.pattern
+        values, *tables = ctx.saved_tensors
+        gradient = gradient.contiguous()
+        for_values, for_tables = None, [None] * len(tables)
+        if ctx.needs_input_grad[1]:
+            entries = torch.sparse_csr_tensor(
+                pattern.starts, pattern.index, values, (len(gradient), pattern.columns), check_invariants=False
+            )
+            table = torch.cat(tables)
+            for_values = torch.sparse.sampled_addmm(entries, gradient, table.t(), beta=0.0).values()
+        if any(ctx.needs_input_grad[2:]):
+            transposed, order = pattern.transposed
+            for_tables = _weighted_rows(transposed, values[order], gradient).split([len(table) for table in tables])
+            needed = ctx.needs_input_grad[2:]
+            for_tables = [part if need else None for part, need in zip(for_tables, needed, strict=True)]
+        return None, for_values, *for_tables
+
+
+def _weighted_rows(pattern: Pattern, values: Tensor, table: Tensor) -> Tensor:
+    return F.embedding_bag(
+        pattern.index, table, pattern.starts, mode="sum", per_sample_weights=values, include_last_offset=True
+    )
+
+
+def centres(height: int, width: int) -> Tensor:
+    """Coordinates (H*W, 2) of the pixels' centres, float64."""
+    y, x = torch.meshgrid(
+        torch.arange(height, dtype=torch.float64) - (height - 1) / 2,
+        torch.arange(width, dtype=torch.float64) - (width - 1) / 2,
+        indexing="ij",
+    )
+    return torch.stack([x.flatten(), y.flatten()], -1)
+
+
+def pushed(positions: Tensor, matrices: Tensor) -> Tensor:
+    """Apply (S, 3, 3) matrices to coordinates (S or 1, N, 2)."""
+    linear, offset = matrices[:, :2, :2], matrices[:, :2, 2]
+    return positions @ linear.mT + offset[:, None]
+
+
+def padded(positions: Tensor, padding: str, height: int, width: int) -> Tensor:
+    """Bring coordinates (..., 2) that lie outside the image into it, where the padding rule does so.
+
+    The rules are those of ``grid_sample``: border clamps, reflection mirrors at the image's outer edge, and zeros
+    leaves coordinates outside, to be read as zero.
+    """
+    if padding == "zeros":
+        return positions
+    sides = torch.tensor([width, height], dtype=positions.dtype, device=positions.device)
+    if padding == "reflection":
+        beyond = torch.remainder(positions + sides / 2, 2 * sides)
+        positions = sides - (beyond - sides).abs() - sides / 2
+    return torch.maximum(torch.minimum(positions, (sides - 1) / 2), (1 - sides) / 2)
+
+
+def coverage(positions: Tensor, height: int, width: int) -> Tensor:
+    """The bilinear weight, in [0, 1], with which positions (..., 2) read inside the image; outside counts as zero."""
+    sides = torch.tensor([width, height], dtype=positions.dtype, device=positions.device)
+    return torch.clamp((sides + 1) / 2 - positions.abs(), 0, 1).prod(-1)
+
+
+def taps(positions: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
+    """Bilinear reading of an H x W table at coordinates (..., 2): rows (..., 4) int64 and weights (..., 4) float64.
+
+    Neighbours outside the image get weight 0. Differentiable in the coordinates.
+    """
+    sides = torch.tensor([width, height], dtype=positions.dtype, device=positions.device)
+    absolute = positions + (sides - 1) / 2
+    nearest = absolute.detach().round()
+    absolute = torch.where((absolute - nearest).abs() < NEGLIGIBLE, nearest + 0 * absolute, absolute)
+    first = absolute.detach().floor()
+    share = absolute - first
+    corner = torch.tensor([[0, 0], [1, 0], [0, 1], [1, 1]], dtype=positions.dtype, device=positions.device)
+    pixels = first[..., None, :] + corner
+    weights = (corner * share[..., None, :] + (1 - corner) * (1 - share[..., None, :])).prod(-1)
+    inside = ((pixels >= 0) & (pixels < sides)).all(-1)
+    pixels = pixels.clamp(torch.zeros_like(sides), sides - 1).long()
+    return pixels[..., 1] * width + pixels[..., 0], weights * inside
+
+
+def to_table(images: Tensor) -> Tensor:
+    """Images (B, C, H, W) -> table (H*W, B*C)."""
+    batch, channels, height, width = images.shape
+    return images.reshape(batch * channels, height * width).t().contiguous()
+
+
+def to_images(table: Tensor, shape: Sequence[int]) -> Tensor:
+    """Table (H*W, B*C) -> images of ``shape`` (B, C, H, W)."""
+    return table.t().contiguous().view(*shape)
