@@ -3,8 +3,9 @@
 
     python data/embedded/make_fashion_mnist.py [--source DIR] [--out DIR]
 
-Takes the same number of images of every class, drawn by the SHA-256 of their position, keeps their order, and writes them in the
-official IDX format beside a SHA256SUMS that the reader verifies. The same source gives the same bytes everywhere.
+Takes the same number of images of every class, drawn by the SHA-256 of their position, keeps their order, and writes
+them in the official IDX format beside a SHA256SUMS that the reader verifies. The same source gives the same bytes
+everywhere.
 """
 
 import argparse

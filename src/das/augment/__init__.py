@@ -12,6 +12,7 @@ NAMES: dict[str, tuple[str, str]] = {
     "random_crop": ("das.augment.standard", "RandomCrop"),
     "random_flip": ("das.augment.standard", "RandomFlip"),
     "random_resized_crop": ("das.augment.standard", "RandomResizedCrop"),
+    "random_scale_crop": ("das.augment.standard", "RandomScaleCrop"),
 }
 
 

@@ -104,9 +104,7 @@ READERS: dict[str, Reader] = {
         options={**_PER_CLASS, **_DAMAGED, "size": _count(64), "test_fraction": _FRACTION, "stream": _FLAG},
     ),
     "arrays": Reader("arrays", "classification", None, None, 3, None, options=_PER_CLASS),
-    "pairs": Reader(
-        "pairs", "segmentation", None, None, 3, None, options={**_DAMAGED, "size": _count(256), "classes": _count(None)}
-    ),
+    "pairs": Reader("pairs", "segmentation", None, None, 3, None, options={**_DAMAGED, "size": _count(256)}),
 }
 
 names: tuple[str, ...] = tuple(READERS)

@@ -1,14 +1,22 @@
-"""What readers return: images with labels, in memory, and the two splits of a data set."""
+"""What readers return: images with labels, in memory or read as they are needed, and the two splits of a data set.
+
+Both kinds of set have the same interface: ``len``, ``shape``, ``strata``, ``subset``, ``to``, ``digest``, and
+``chunks``, through which `das.data.batches.Batches` reads them.
+"""
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from das.data import splits
+from das.data import decode, splits
+from das.data.frames import Centre, Framing, Whole, cut, cut_mask
 from das.errors import DasError
 
 
@@ -48,6 +56,117 @@ class ImageSet:
             sha.update(memoryview(part.cpu().contiguous().numpy()).cast("B"))
         return sha.hexdigest()
 
+    def chunks(self, indices: Iterable[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield (images uint8, labels) for each tensor of indices."""
+        for chunk in indices:
+            chunk = chunk.to(self.labels.device)
+            yield self.images[chunk], self.labels[chunk]
+
+
+@dataclass(frozen=True)
+class FileSet:
+    """RGB images of any size in files, decoded by threads as they are asked for and resampled to size x size.
+
+    ``files`` (N) lie below ``root``; ``targets`` is int64 (N,), or for segmentation the N mask files. ``share`` of the
+    shorter side is what evaluation sees of an image (its central square); with masks it sees the whole image.
+    """
+
+    root: Path
+    files: tuple[Path, ...]
+    targets: Tensor | tuple[Path, ...]
+    size: int
+    share: float = 1.0
+    device: torch.device | str = "cpu"
+
+    AHEAD = 2  # batches that are decoded before they are asked for
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of an image in a batch."""
+        return (3, self.size, self.size)
+
+    @property
+    def masked(self) -> bool:
+        """Whether the targets are masks."""
+        return not isinstance(self.targets, Tensor)
+
+    @property
+    def strata(self) -> Tensor:
+        """What a stratified split keeps balanced, int64 (N,): the labels; with masks all zero."""
+        return torch.zeros(len(self), dtype=torch.int64) if self.masked else self.targets
+
+    def subset(self, indices: Tensor) -> "FileSet":
+        """The images at ``indices`` (int64), in their order."""
+        chosen = indices.tolist()
+        targets = tuple(self.targets[i] for i in chosen) if self.masked else self.targets[indices]
+        return replace(self, files=tuple(self.files[i] for i in chosen), targets=targets)
+
+    def to(self, device: torch.device | str) -> "FileSet":
+        """The same set, whose batches go to ``device``."""
+        return replace(self, device=device)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of every file's path below the root, its number of bytes, and its label or mask likewise."""
+        sha = hashlib.sha256(str(self.size).encode())
+        for file, target in zip(self.files, self.targets if self.masked else self.targets.tolist(), strict=True):
+            sha.update(f"{self._identity(file)}:{self._identity(target) if self.masked else target}\n".encode())
+        return sha.hexdigest()
+
+    def _identity(self, file: Path) -> str:
+        return f"{file.relative_to(self.root).as_posix()}:{file.stat().st_size}"
+
+    @property
+    def framing(self) -> Framing:
+        """What evaluation sees of an image."""
+        return Whole(self.size) if self.masked else Centre(self.size, self.share)
+
+    def item(self, index: int, framing: Framing, draws: Tensor) -> tuple[Tensor, Tensor]:
+        """Return image uint8 (3, S, S) and its target: int64 (), or mask int64 (S, S)."""
+        file = self.files[index]
+        picture = decode.image(file.read_bytes(), file)
+        height, width = picture.shape[1:]
+        box = framing.boxes(torch.tensor([height]), torch.tensor([width]), draws[None])[0]
+        if not self.masked:
+            return cut(picture, box, framing.size), self.targets[index]
+        mask = decode.mask(self.targets[index].read_bytes(), self.targets[index])
+        if mask.shape != (height, width):
+            raise DasError(f"{self.targets[index]}: mask is {tuple(mask.shape)}, its image {(height, width)}")
+        return cut(picture, box, framing.size), cut_mask(mask, box, framing.size)
+
+    def chunks(
+        self,
+        indices: Iterable[Tensor],
+        framing: Framing | None = None,
+        generator: torch.Generator | None = None,
+        workers: int | None = None,
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield (images uint8, targets) for each tensor of indices, the same whatever the number of ``workers``."""
+        framing = framing or self.framing
+        with ThreadPoolExecutor(workers or decode.cores()) as pool:
+            pending = deque()
+            try:
+                for chunk in indices:
+                    draws = torch.rand(len(chunk), framing.draws, generator=generator)
+                    pending.append(
+                        [pool.submit(self.item, i, framing, d) for i, d in zip(chunk.tolist(), draws, strict=True)]
+                    )
+                    if len(pending) > self.AHEAD:
+                        yield self._collect(pending.popleft())
+                while pending:
+                    yield self._collect(pending.popleft())
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def _collect(self, items: Sequence) -> tuple[Tensor, Tensor]:
+        parts = [torch.stack(part) for part in zip(*(item.result() for item in items), strict=True)]
+        if torch.device(self.device).type == "cuda":
+            parts = [part.pin_memory() for part in parts]
+        return tuple(part.to(self.device, non_blocking=True) for part in parts)
+
 
 class Dataset:
     """Training and test set of one data set, each read when first asked for, and the names of its classes.
@@ -57,28 +176,32 @@ class Dataset:
     """
 
     def __init__(
-        self, name: str, read: Callable[[str], ImageSet], classes: tuple[str, ...], per_class: dict[str, int | None]
+        self,
+        name: str,
+        read: Callable[[str], ImageSet | FileSet],
+        classes: tuple[str, ...],
+        per_class: dict[str, int | None] | None = None,
     ):
         self.name = name
         self.classes = classes
         self._read = read
-        self._per_class = per_class
+        self._per_class = per_class or {}
 
     @cached_property
-    def train(self) -> ImageSet:
+    def train(self) -> ImageSet | FileSet:
         return self._part("train")
 
     @cached_property
-    def test(self) -> ImageSet:
+    def test(self) -> ImageSet | FileSet:
         return self._part("test")
 
     @property
     def digest(self) -> str:
-        """SHA-256 of both sets and the class names."""
+        """SHA-256 of both sets and the class names. Reads both."""
         text = "\n".join((self.train.digest, self.test.digest, *self.classes))
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def _part(self, split: str) -> ImageSet:
+    def _part(self, split: str) -> ImageSet | FileSet:
         whole = self._read(split)
         limit = self._per_class.get(split)
         if limit is None:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from das import seeding
 from das.errors import DasError
+from das.files import publish, read_json
 
 
 def holdout(labels: Tensor, fraction: float, *identity: str | int) -> tuple[Tensor, Tensor]:
@@ -49,18 +50,17 @@ def write(path: Path, parts: Mapping[str, Tensor], *, digest: str, identity: tup
         "digest": digest,
         "parts": {name: indices.tolist() for name, indices in parts.items()},
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, separators=(",", ":")) + "\n")
+    publish(path, json.dumps(content, separators=(",", ":")) + "\n")
 
 
 def read(path: Path, *, digest: str) -> dict[str, Tensor]:
     """Return the parts of an index file; DasError where it is unreadable or cuts another set than ``digest``'s."""
+    content = read_json(path)
     try:
-        content = json.loads(path.read_text())
         parts = {name: torch.tensor(indices, dtype=torch.int64) for name, indices in content["parts"].items()}
         found = content["digest"]
-    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-        raise DasError(f"{path}: not an index file ({error}); delete it to have it made again") from error
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        raise DasError(f"{path}: not an index file; delete it to have it made again") from error
     if found != digest:
         raise DasError(f"{path}: made for a data set with digest {found}, this one has {digest}; delete it")
     return parts

@@ -1,0 +1,93 @@
+"""From image files to uint8 tensors, refusing what is damaged or a decompression bomb."""
+
+import io
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from das.errors import DasError
+
+SUFFIXES = {".jpg", ".jpeg", ".png"}
+MAX_PIXELS = 1 << 26  # 64 megapixels: more is taken for a decompression bomb
+
+
+class Damaged(DasError):
+    """An image that cannot be decoded."""
+
+
+def image(content: bytes, origin: str | Path) -> Tensor:
+    """Decode JPEG or PNG ``content`` to uint8 (3, H, W); grey, palette and CMYK images become RGB.
+
+    Raises `Damaged`, naming ``origin``, for anything else, for images cut short, and for more than MAX_PIXELS.
+    """
+    from torchvision.io import ImageReadMode, decode_image
+
+    _check_size(content, origin)
+    try:
+        return decode_image(torch.frombuffer(bytearray(content), dtype=torch.uint8), ImageReadMode.RGB)
+    except RuntimeError as error:
+        raise Damaged(f"{origin}: damaged image ({str(error).splitlines()[0].split(', ')[-1]})") from error
+
+
+def mask(content: bytes, origin: str | Path) -> Tensor:
+    """Decode a one-channel or palette PNG to its values, uint8 (H, W). Raises `Damaged` as `image` does."""
+    _check_size(content, origin)
+    try:
+        with Image.open(io.BytesIO(content)) as opened:
+            if opened.mode not in ("P", "L", "1"):
+                raise Damaged(f"{origin}: mode {opened.mode}; a mask is a grey or palette PNG whose values are classes")
+            return torch.from_numpy(np.array(opened, dtype=np.uint8))
+    except (OSError, SyntaxError, ValueError) as error:
+        raise Damaged(f"{origin}: damaged mask ({error})") from error
+
+
+def _check_size(content: bytes, origin: str | Path) -> None:
+    try:
+        with Image.open(io.BytesIO(content)) as opened:  # reads the header only
+            width, height = opened.size
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise Damaged(f"{origin}: not a readable image ({type(error).__name__})") from error
+    if width * height > MAX_PIXELS:
+        raise Damaged(f"{origin}: {width} x {height} pixels, allowed are {MAX_PIXELS}; taken for a decompression bomb")
+
+
+def attempt(work: Callable[[Any], Any], items: Sequence, workers: int | None = None) -> list:
+    """Return ``work(item)`` for all items, in order, from several threads; where it raised `Damaged`, that error."""
+
+    def one(item: Any) -> Any:
+        try:
+            return work(item)
+        except Damaged as error:
+            return error
+
+    with ThreadPoolExecutor(workers or cores()) as pool:
+        return list(pool.map(one, items))
+
+
+def settle(results: Sequence, damaged: str) -> list[int]:
+    """Return the positions of the good ones among the results of `attempt`, having named the damaged.
+
+    ``damaged`` "skip" reports them as one warning; "refuse" raises DasError with their number and the first of them.
+    """
+    import warnings
+
+    bad = [result for result in results if isinstance(result, Damaged)]
+    if bad:
+        names = "; ".join(str(error) for error in bad[:5]) + ("; ..." if len(bad) > 5 else "")
+        if damaged == "refuse":
+            raise DasError(f"{len(bad)} of {len(results)} images are damaged: {names} (option `damaged: skip` goes on)")
+        warnings.warn(f"skipped {len(bad)} damaged images of {len(results)}: {names}", stacklevel=2)
+    return [i for i, result in enumerate(results) if not isinstance(result, Damaged)]
+
+
+def cores() -> int:
+    """Processor cores this process may use."""
+    import os
+
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,89 @@
+"""Cut boxes out of images of any size and resample them to one size: how pictures become a batch.
+
+A box is (top, left, height, width) in whole pixels and may reach beyond the image, where it is black (in masks:
+IGNORE). A framing says which box of an image to take: its ``size`` is the side of the result, ``draws`` how many
+uniform numbers it needs an image, ``boxes(heights, widths, draws)`` maps int64 (N,), int64 (N,) and float (N, draws)
+to int64 (N, 4).
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+IGNORE = 255  # the mask value that no loss and no score counts
+
+
+class Framing(Protocol):
+    size: int
+    draws: int
+
+    def boxes(self, heights: Tensor, widths: Tensor, draws: Tensor) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class Centre:
+    """The central square with ``share`` of the shorter side: resize to size / share, then cut out size x size."""
+
+    size: int
+    share: float = 1.0
+    draws: int = 0
+
+    def boxes(self, heights: Tensor, widths: Tensor, draws: Tensor) -> Tensor:
+        side = (torch.minimum(heights, widths) * self.share).round().long().clamp_min(1)
+        return torch.stack([(heights - side) // 2, (widths - side) // 2, side, side], dim=1)
+
+
+@dataclass(frozen=True)
+class Whole:
+    """The whole image at the top left of a square as large as its longer side."""
+
+    size: int
+    draws: int = 0
+
+    def boxes(self, heights: Tensor, widths: Tensor, draws: Tensor) -> Tensor:
+        side = torch.maximum(heights, widths)
+        zero = torch.zeros_like(side)
+        return torch.stack([zero, zero, side, side], dim=1)
+
+
+def cut(image: Tensor, box: Tensor, size: int) -> Tensor:
+    """Resample the box of one image, uint8 (C, H, W), to uint8 (C, size, size), bilinear with antialiasing."""
+    return functional.interpolate(_crop(image, box, 0)[None], (size, size), mode="bilinear", antialias=True)[0]
+
+
+def cut_mask(mask: Tensor, box: Tensor, size: int) -> Tensor:
+    """Resample the box of one mask, uint8 (H, W), to int64 (size, size) by nearest neighbours."""
+    return functional.interpolate(_crop(mask[None], box, IGNORE)[None], (size, size), mode="nearest-exact")[0, 0].long()
+
+
+def _crop(image: Tensor, box: Tensor, fill: int) -> Tensor:
+    top, left, height, width = box.tolist()
+    inside = image[:, max(top, 0) : top + height, max(left, 0) : left + width]
+    above, before = max(-top, 0), max(-left, 0)
+    padding = (before, width - before - inside.shape[2], above, height - above - inside.shape[1])
+    return functional.pad(inside, padding, value=fill) if any(padding) else inside
+
+
+def cut_batch(images: Tensor, boxes: Tensor, size: int) -> Tensor:
+    """`cut` for a batch of equal-sized float images (B, C, H, W) at once: two products with the filter's weights."""
+    boxes = boxes.to(images.device)
+    rows = _weights(boxes[:, 0], boxes[:, 2], images.shape[2], size).to(images.dtype)
+    columns = _weights(boxes[:, 1], boxes[:, 3], images.shape[3], size).to(images.dtype)
+    return rows[:, None] @ images @ columns[:, None].transpose(2, 3)
+
+
+def _weights(start: Tensor, length: Tensor, side: int, size: int) -> Tensor:
+    """(B, size, side): how much each of ``side`` pixels counts for each of ``size`` samples of [start, start+length).
+
+    A triangle about the sample's place, as wide as the larger of a source and a target pixel, cut off at the box.
+    """
+    step = (length.float() / size).view(-1, 1, 1)
+    start, length = start.view(-1, 1, 1), length.view(-1, 1, 1)
+    sample = start + (torch.arange(size, device=start.device).view(1, -1, 1) + 0.5) * step
+    pixel = torch.arange(side, device=start.device).view(1, 1, -1)
+    weight = (1 - ((pixel + 0.5 - sample) / step.clamp_min(1)).abs()).clamp_min(0)
+    weight = weight * ((pixel >= start) & (pixel < start + length))
+    return weight / weight.sum(2, keepdim=True)
