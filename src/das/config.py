@@ -187,9 +187,18 @@ class Study(Section):
 
     def number(self, dataset: str, backbone: str, method: str, seed: int) -> "Number":
         """One number with everything it depends on. Raises DasError for a name the study does not define."""
-        for section, name in (("datasets", dataset), ("backbones", backbone), ("methods", method)):
-            _known(self, section, name, asked_by="the number asked for")
+        self.require(datasets=dataset, backbones=backbone, methods=method)
         return Number(self, dataset, backbone, method, int(seed))
+
+    def require(self, **names: str) -> None:
+        """Raise DasError unless the sections named by the keys define the names given."""
+        for section, name in names.items():
+            _known(self, section, name, asked_by=f"the name asked of {section}")
+
+    def searched_policies(self) -> list[str]:
+        """Names of the policies that the grid's methods use and a search makes, in the order of the methods."""
+        used = [self.methods[method].policy for method in self.study.methods]
+        return [p for p in dict.fromkeys(used) if p and self.policies[p].source == "search"]
 
     def frames(self, policy: str | None) -> int | None:
         """Frames of a policy: 1 for none; None where only the policy file knows."""

@@ -66,7 +66,7 @@ class BilevelSearch:
         network = video_model(
             net.network,
             num_classes=len(images.classes),
-            frames=cell.frames,
+            frames=cell.family.frames,
             fusion=source.fusion,
             backbone_options=net.options,
             in_channels=len(mean),
@@ -93,6 +93,8 @@ class BilevelSearch:
             "train_loss": [],
             "val_loss": [],
             "val_accuracy": [],
+            "candidates": [choice.operation for choice in cell.family.candidates[0]],
+            "space_size": cell.family.size(),
         }
 
     def run(self) -> tuple[Policy, dict[str, Any], dict[str, Any]]:

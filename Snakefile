@@ -1,0 +1,23 @@
+"""Front door of the workflow: every policy, number, table and figure of the study is one target.
+
+snakemake --cores all results/tables results/figures
+snakemake --cores all results/numbers/fashion_mnist/resnet8/das/seed0.json
+snakemake --cores all --configfile config/smoke.yaml results/tables
+"""
+
+from snakemake.utils import min_version
+
+min_version("9.20")
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/policies.smk"
+include: "workflow/rules/numbers.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        rules.tables.output,
+        rules.figures.output,

@@ -1,0 +1,1 @@
+"""From numbers to evidence: statistics, tables, figures, receptive fields."""

@@ -1,0 +1,121 @@
+"""The study's figures, each as PNG and PDF."""
+
+import io
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+from scipy.special import softmax
+from torch import Tensor
+
+from das.analysis import results
+from das.analysis.tables import accuracy_table
+from das.config import Study
+from das.files import publish
+from das.video.policy import Policy
+from das.video.schedule import strengths
+from das.video.transform import ImageToVideo
+
+STYLE = {
+    "figure.dpi": 100,
+    "savefig.dpi": 160,
+    "savefig.bbox": "tight",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "legend.frameon": False,
+}
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write ``figure`` beside ``path`` as .png and .pdf, without dates, so that equal figures are equal bytes."""
+    for suffix, metadata in ((".png", {"Software": None}), (".pdf", {"CreationDate": None, "Producer": None})):
+        buffer = io.BytesIO()
+        with mpl.rc_context(STYLE):
+            figure.savefig(buffer, format=suffix[1:], metadata=metadata)
+        publish(path.with_suffix(suffix), buffer.getvalue())
+
+
+def film_strip(policy: Policy, images: Tensor, title: str | None = None) -> Figure:
+    """What ``policy`` makes of each of ``images`` (N, C, H, W) in [0, 1]: a row of frames per image."""
+    videos = ImageToVideo(policy)(images).clamp(0, 1)
+    rows, columns = videos.shape[:2]
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(1.3 * columns, 1.3 * rows + 0.55), layout="compressed")
+        axes = figure.subplots(rows, columns, squeeze=False)
+        for row in range(rows):
+            for frame in range(columns):
+                picture = videos[row, frame].permute(1, 2, 0).squeeze(-1).numpy()
+                axes[row, frame].imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+                axes[row, frame].set(xticks=[], yticks=[])
+        for frame, strength in enumerate(strengths(policy.schedule, columns)):
+            axes[0, frame].set_title("untouched" if strength == 0 else f"strength {strength}")
+        if title:
+            figure.suptitle(title)
+    return figure
+
+
+def alpha_over_time(searches: list[dict]) -> Figure:
+    """Softmax of alpha per epoch, averaged over edges (lines) and its range over edges (bands), one panel a search."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(3.2 * len(searches), 3.0), layout="constrained")
+        panels = figure.subplots(1, len(searches), sharey=True, squeeze=False)[0]
+        for panel, search in zip(panels, searches, strict=True):
+            probabilities = softmax(np.asarray(search["history"]["alpha"]), axis=-1)  # epochs + 1, edges, candidates
+            epochs = np.arange(len(probabilities))
+            for candidate, name in enumerate(search["history"]["candidates"]):
+                values = probabilities[:, :, candidate]
+                (line,) = panel.plot(epochs, values.mean(1), label=name)
+                panel.fill_between(epochs, values.min(1), values.max(1), color=line.get_color(), alpha=0.15, lw=0)
+            panel.axhline(1 / probabilities.shape[-1], color="0.6", lw=0.8, ls=":")
+            panel.set(title=f"{search['policy']}, seed {search['seed']}", xlabel="epoch")
+        panels[0].set_ylabel("share of the mixture\n(mean and range over edges)")
+        panels[-1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def accuracy_by_method(study: Study) -> Figure:
+    """Mean last-epoch accuracy with its 95 % interval and every seed's value, a panel per data set and backbone."""
+    table, numbers = accuracy_table(study), results.numbers(study)
+    groups = list(table.groupby(["dataset", "backbone"], sort=False))
+    with mpl.rc_context(STYLE):
+        figure = Figure(
+            figsize=(6.4, 0.6 + len(groups) * (0.9 + 0.34 * len(study.study.methods))), layout="constrained"
+        )
+        panels = figure.subplots(len(groups), 1, squeeze=False)[:, 0]
+        for panel, ((dataset, backbone), rows) in zip(panels, groups, strict=True):
+            for place, row in enumerate(rows.itertuples()):
+                seeds = numbers[numbers.made & (numbers.method == row.name)]
+                seeds = seeds[seeds.dataset.map(lambda d: study.datasets[d].title) == dataset]
+                seeds = seeds[seeds.backbone.map(lambda b: study.backbones[b].title) == backbone]
+                color = "tab:blue" if row.name == study.study.reference else "black"
+                panel.plot(100 * seeds.accuracy.astype(float), [place] * len(seeds), "|", color="0.55", ms=9)
+                panel.errorbar(row.accuracy, place, xerr=row.accuracy_ci95, fmt="o", color=color, ms=4, capsize=3)
+                if not row.seeds:
+                    panel.text(0.02, place, "not run", transform=panel.get_yaxis_transform(), va="center", color="0.5")
+            reference = rows[rows.name == study.study.reference].accuracy.iloc[0]
+            panel.axvline(reference, color="tab:blue", lw=0.8, ls=":")
+            panel.set_yticks(range(len(rows)), rows.method)
+            panel.invert_yaxis()
+            panel.set(
+                title=f"{dataset}\n{backbone}", xlabel="test accuracy after the last epoch, % (bars: 95 % interval)"
+            )
+    return figure
+
+
+def write_figures(study: Study, folder: Path, pictures: dict[str, Tensor]) -> None:
+    """Write every figure of the study into ``folder``.
+
+    Args:
+        pictures: for each data set of the grid, a few images (N, C, H, W) in [0, 1] to show policies on.
+    """
+    save_figure(accuracy_by_method(study), folder / "accuracy")
+    if found := results.searches(study):
+        save_figure(alpha_over_time(found), folder / "alpha")
+    for search in found:
+        name = f"film_strip_{search['dataset']}_{search['backbone']}_{search['policy']}_seed{search['seed']}"
+        title = f"{search['policy']}, seed {search['seed']}: {study.datasets[search['dataset']].title}"
+        policy = Policy.load(search["path"])
+        save_figure(film_strip(policy, pictures[search["dataset"]], title), folder / name)

@@ -1,0 +1,38 @@
+"""Means, intervals and paired differences over seeds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over ``count`` seeds and the half-width of its 95 % interval (NaN for fewer than two seeds)."""
+
+    mean: float
+    half_width: float
+    count: int
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether the interval lies on one side of 0 (False where there is no interval)."""
+        return abs(self.mean) > self.half_width
+
+
+def estimate(values: Sequence[float]) -> Estimate:
+    """Mean and 95 % interval of ``values`` by Student's t with n - 1 degrees of freedom."""
+    values = np.asarray(values, dtype=float)
+    count = len(values)
+    if count == 0:
+        return Estimate(float("nan"), float("nan"), 0)
+    if count == 1:
+        return Estimate(float(values[0]), float("nan"), 1)
+    error = values.std(ddof=1) / np.sqrt(count)
+    return Estimate(float(values.mean()), float(stats.t.ppf(0.975, count - 1) * error), count)
+
+
+def paired_difference(ours: dict[int, float], theirs: dict[int, float]) -> Estimate:
+    """Mean and interval of ours - theirs over the seeds that both have; keys are seeds."""
+    return estimate([ours[seed] - theirs[seed] for seed in sorted(ours.keys() & theirs.keys())])

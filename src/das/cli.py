@@ -1,0 +1,169 @@
+"""The command line. Snakemake's rules call it, and so can people."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from das.errors import DasError
+
+app = typer.Typer(
+    name="das",
+    help="Differentiable Augmentation Search: search policies, train networks on the videos they make, compare.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+StudyFiles = Annotated[
+    list[Path],
+    typer.Option("--study", "-c", envvar="DAS_STUDY", help="Study file; later ones are layered over earlier ones."),
+]
+Dataset = Annotated[str, typer.Argument(help="A name from the study's `datasets`.")]
+Backbone = Annotated[str, typer.Argument(help="A name from the study's `backbones`.")]
+Method = Annotated[str, typer.Argument(help="A name from the study's `methods`.")]
+Seed = Annotated[int, typer.Option(min=0, help="Everything random derives from it and from the names.")]
+PARAMS = [Path("params.yaml")]
+
+
+def _images(study, dataset: str):
+    from das import data
+
+    settings = study.datasets[dataset]
+    return data.load(settings.reader, root=settings.root and Path(settings.root), options=settings.options)
+
+
+def _policy(number):
+    from das.video.policy import Policy
+
+    path = number.policy_path()
+    if path and not Path(path).exists():
+        raise DasError(f"{path}: does not exist; make it with `snakemake {path}` or `das search`")
+    return Policy.load(path) if path else None
+
+
+@app.command()
+def search(
+    dataset: Dataset,
+    backbone: Backbone,
+    policy: Annotated[str, typer.Argument(help="A name from the study's `policies`.")],
+    seed: Seed = 0,
+    study_files: StudyFiles = PARAMS,
+):
+    """Make a policy: by differentiable search, or whatever source the study names for it.
+
+    Writes results/policies/DATASET/BACKBONE/POLICY/seedN.yaml. An interrupted search continues where it stopped.
+
+    Example: das search fashion_mnist resnet8 searched --seed 0
+    """
+    from das.config import load_study
+    from das.search.make import make_policy
+
+    study = load_study(study_files)
+    study.require(datasets=dataset, backbones=backbone, policies=policy)
+    print(make_policy(study, dataset, backbone, policy, seed, _images(study, dataset)))
+
+
+@app.command()
+def train(dataset: Dataset, backbone: Backbone, method: Method, seed: Seed = 0, study_files: StudyFiles = PARAMS):
+    """Train and test one number from scratch; its policy must be there (see `das search`).
+
+    Writes results/checkpoints/... and results/numbers/.... An interrupted training continues where it stopped.
+
+    Example: das train fashion_mnist resnet8 das --seed 0
+    """
+    from das.config import load_study
+    from das.engine.train import train
+
+    number = load_study(study_files).number(dataset, backbone, method, seed)
+    if number.trained_by is not number:
+        raise DasError(f"methods.{method}: trains nothing (weights_of); use `das evaluate`")
+    train(number, _images(number.study, dataset), _policy(number))
+    print(number.number_path())
+
+
+@app.command()
+def evaluate(dataset: Dataset, backbone: Backbone, method: Method, seed: Seed = 0, study_files: StudyFiles = PARAMS):
+    """Test a method that has another method's weights (`weights_of`) through its own policy.
+
+    Writes results/numbers/....
+
+    Example: das evaluate fashion_mnist resnet8 baseline_tta --seed 0
+    """
+    from das.config import load_study
+    from das.engine.evaluate import evaluate_number
+
+    number = load_study(study_files).number(dataset, backbone, method, seed)
+    if number.trained_by is number:
+        raise DasError(f"methods.{method}: has weights of its own, tested by `das train`; evaluate needs `weights_of`")
+    evaluate_number(number, _images(number.study, dataset), _policy(number))
+    print(number.number_path())
+
+
+@app.command()
+def tables(study_files: StudyFiles = PARAMS):
+    """Write the study's tables to results/tables/STUDY as .csv, .md and .tex. What was not run says so."""
+    from das.analysis.tables import write_tables
+    from das.config import load_study
+
+    study = load_study(study_files)
+    folder = Path("results/tables") / study.study.name
+    write_tables(study, folder)
+    print(folder)
+
+
+@app.command()
+def figures(study_files: StudyFiles = PARAMS):
+    """Draw the study's figures to results/figures/STUDY as .png and .pdf."""
+    from das.analysis.figures import write_figures
+    from das.config import load_study
+
+    study = load_study(study_files)
+    folder = Path("results/figures") / study.study.name
+    pictures = {name: _images(study, name).train.images[:3].float() / 255 for name in study.study.datasets}
+    write_figures(study, folder, pictures)
+    print(folder)
+
+
+@app.command()
+def show(
+    policy: Annotated[Path, typer.Argument(help="A policy file.")],
+    image: Annotated[Path, typer.Argument(help="Any picture that Pillow reads.")],
+    output: Annotated[Path, typer.Argument(help="Where to write the film strip (.png and .pdf).")],
+):
+    """Show what a policy makes of an image, as a film strip.
+
+    Example: das show results/policies/fashion_mnist/resnet8/searched/seed0.yaml photo.jpg strip.png
+    """
+    import numpy as np
+    import torch
+    from PIL import Image, UnidentifiedImageError
+
+    from das.analysis.figures import film_strip, save_figure
+    from das.video.policy import Policy
+
+    made = Policy.load(policy)
+    try:
+        picture = np.asarray(Image.open(image).convert("RGB"))
+    except (OSError, UnidentifiedImageError) as error:
+        raise DasError(f"{image}: cannot be read as a picture ({error})") from None
+    pixels = torch.from_numpy(picture.copy()).permute(2, 0, 1)[None].float() / 255
+    save_figure(film_strip(made, pixels, made.describe()), output)
+    print(output.with_suffix(".png"))
+
+
+def main() -> None:
+    """Run the command line: errors that a user can act on are one line, without a traceback."""
+    try:
+        app()
+    except DasError as error:
+        print(f"das: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("das: interrupted; the same command continues from the last whole epoch", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""The study, read and validated once, and what the rules ask of it."""
+
+import os
+
+from das.config import digest, load_study, policy_settings
+from das.errors import DasError
+
+STUDY_FILES = ["params.yaml", *workflow.config_settings.configfiles]
+
+if workflow.config_settings.config:
+    raise WorkflowError(
+        "--config is not recorded with the results; put the change in a file and use --configfile"
+    )
+try:
+    STUDY = load_study(STUDY_FILES)
+except DasError as error:
+    raise WorkflowError(str(error))
+
+os.environ.update(DAS_STUDY=os.pathsep.join(map(str, STUDY_FILES)))  # read by `das`
+GPUS = 1 if STUDY.compute.device == "cuda" else 0
+MEMORY_MB = (
+    2000  # a CPU-sized job; a profile's set-resources raises it for larger studies
+)
+TRAINED = [name for name, method in STUDY.methods.items() if not method.weights_of]
+TESTED = [name for name, method in STUDY.methods.items() if method.weights_of]
+SEARCHED = [
+    name for name, policy in STUDY.policies.items() if policy.source == "search"
+]
+CONTROLS = [
+    name for name, policy in STUDY.policies.items() if policy.source != "search"
+]
+
+
+def one_of(names):
+    """A wildcard constraint: exactly these names (one that matches nothing where there are none)."""
+    return "|".join(names) or "(?!)"
+
+
+wildcard_constraints:
+    dataset=one_of(STUDY.datasets),
+    backbone=one_of(STUDY.backbones),
+    seed=r"\d+",
+
+
+def number_of(wildcards, method=None):
+    return STUDY.number(
+        wildcards.dataset,
+        wildcards.backbone,
+        method or wildcards.method,
+        wildcards.seed,
+    )
+
+
+def data_files(wildcards):
+    """What must be there for a data set to be read."""
+    return []
+
+
+def policy_file(wildcards):
+    return number_of(wildcards).policy_path() or []
+
+
+def policy_source_files(wildcards):
+    path = STUDY.policies[wildcards.policy].path
+    return [path] if path else []
+
+
+def borrowed_checkpoint(wildcards):
+    return number_of(wildcards).trained_by.checkpoint_path()
+
+
+# Digests of all that a result depends on: a change of settings reruns what it touches, and nothing else.
+
+
+def policy_digest(wildcards):
+    dataset, backbone = (
+        STUDY.datasets[wildcards.dataset],
+        STUDY.backbones[wildcards.backbone],
+    )
+    return digest(
+        {
+            "policy": policy_settings(STUDY, wildcards.policy),
+            "dataset": dataset.model_dump(exclude={"title", "recipe"}),
+            "backbone": backbone.model_dump(exclude={"title"}),
+            "compute": STUDY.compute.model_dump(),
+        }
+    )
+
+
+def number_digest(wildcards):
+    return digest(number_of(wildcards).settings())
+
+
+def study_digest():
+    return digest(STUDY.model_dump())
+
+
+def number_files():
+    return [number.number_path() for number in STUDY.numbers()]
+
+
+def searched_policy_files():
+    return expand(
+        "results/policies/{dataset}/{backbone}/{policy}/seed{seed}.yaml",
+        dataset=STUDY.study.datasets,
+        backbone=STUDY.study.backbones,
+        policy=STUDY.searched_policies(),
+        seed=STUDY.study.seeds,
+    )
+
+
+TABLE_FOLDER = f"results/tables/{STUDY.study.name}"
+TABLES = ["accuracy", "search"]
+FIGURE_FOLDER = f"results/figures/{STUDY.study.name}"
+FILM_STRIPS = expand(
+    "film_strip_{dataset}_{backbone}_{policy}_seed{seed}",
+    dataset=STUDY.study.datasets,
+    backbone=STUDY.study.backbones,
+    policy=STUDY.searched_policies(),
+    seed=STUDY.study.seeds,
+)
+FIGURES = ["accuracy", *(["alpha"] if FILM_STRIPS else []), *FILM_STRIPS]
