@@ -46,8 +46,8 @@ def train(number: Number, dataset: Dataset, policy: Policy | None) -> None:
     """Train ``number`` on ``dataset`` through ``policy`` and publish its checkpoint, number and run record.
 
     Initial weights, batches, crops and flips come from data set, backbone and seed: methods are compared in pairs that
-    start alike and see the same images in the same order. An interrupted run continues after its last whole epoch and ends in the same bytes. Raises DasError when the loss
-    is no longer finite.
+    start alike and see the same images in the same order. An interrupted run continues after its last whole epoch and
+    ends in the same bytes. Raises DasError when the loss is no longer finite.
     """
     study, settings = number.study, number.settings()
     recipe = study.recipes[study.datasets[number.dataset].recipe]
