@@ -2,42 +2,41 @@
 
 With magnitudes drawn or on a grid the candidates' warps are constants. The mixtures of all edges into a node are one
 sparse linear map, whose entries are the candidates' bilinear weights times the mixture's: no candidate's video is ever
-built, forwards or backwards.
+built, forwards or backwards. Learnable magnitudes make the bilinear weights functions of them, and new at each call.
+Photometric candidates are not linear; they are applied one by one and computed again in the backward pass.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from das.errors import DasError
 from das.seeding import generator
 from das.video.family import KEPT_EDGES, Family
-from das.video.frames import Frames
+from das.video.frames import NO_NODE, Frames, remembered
 from das.video.operations import OPERATIONS
 from das.video.policy import Choice, Policy
-from das.video.warp import Pattern, centres, padded, product, pushed, taps
-
-REMEMBERED = 8  # image sizes
+from das.video.warp import Pattern, centres, padded, product, pushed, taps, to_table
 
 
 @dataclass(frozen=True)
 class _Mixture:
-    """The affine candidates of a node's edges as taps: for each row (a pixel of a frame), column by column."""
+    """The affine candidates of a node's edges as taps: the same columns in each row, a row being a frame's pixel."""
 
-    index: Tensor  # (rows, taps) int64: rows of the stacked source tables
+    pattern: Pattern  # which rows of the stacked source tables the taps read
     weight: Tensor  # (rows, taps): bilinear weights
-    owner: Tensor  # (taps,): position of the tap's candidate in the flattened (edges, candidates) weights
-    pattern: Pattern
+    owner: Tensor  # (taps,): whose tap it is, as a position in the node's flattened (edges, candidates) weights
 
 
 class Cell(nn.Module):
     """Images (B, C, H, W) in [0, 1] -> videos (B, T, C, H, W), as a mixture of all candidates (see ``Family``).
 
-    ``alpha`` (edges, candidates) is initialised with 1e-3 * randn from the seed (quark0/darts); with
-    ``magnitudes="learnable"`` there is a second parameter ``magnitude``, the candidates' magnitudes as fractions of
-    their drawn range, kept within [0, 1]. Pass ``Family``'s settings by name; errors are its errors.
+    ``alpha`` (edges, candidates) is initialised with 1e-3 * randn from the seed (quark0/darts). With
+    ``magnitudes="learnable"`` there is a second parameter ``magnitude`` (edges, candidates, magnitudes per operation),
+    each magnitude as its place in the drawn range, kept within [0, 1]. The settings and their errors are ``Family``'s.
     """
 
     def __init__(self, space: str = "affine5", **settings):
@@ -47,17 +46,15 @@ class Cell(nn.Module):
         draws = generator("cell", self.family.seed, "alpha")
         self.alpha = nn.Parameter(1e-3 * torch.randn(shape, generator=draws))
         if self.family.magnitudes == "learnable":
-            self.magnitude = nn.Parameter(torch.tensor(self._fractions()))
-        # A node of a mean cell keeps the image's amplitude; sums double it with every node (2, 4, 8, 16).
-        gains = []
-        for edges in self.family.incoming:
-            incoming = [self._gain(gains, self.edges[edge][0]) for edge in edges]
-            gains.append(sum(incoming) / (len(incoming) if self.family.node_reduce == "mean" else 1))
-        self._frames = Frames(self.family, gains[-1])
+            low, width = self._ranges()
+            self.magnitude = nn.Parameter(((self._drawn() - low) / width).float())
+        nodes = [[self._source(edge) for edge in edges] for edges in self.family.incoming]
+        self._frames = Frames(self.family, nodes)
         self._mixtures = {}
 
-    def _gain(self, gains, source):
-        return 1.0 if source < self.family.inputs else gains[source - self.family.inputs]
+    def _source(self, edge: int) -> int:
+        source = self.edges[edge][0] - self.family.inputs
+        return source if source >= 0 else NO_NODE
 
     @property
     def edges(self) -> tuple[tuple[int, int], ...]:
@@ -66,17 +63,36 @@ class Cell(nn.Module):
 
     @property
     def candidates(self) -> tuple[tuple[Choice, ...], ...]:
-        """The candidates of each edge, in the order of alpha's columns, with their present magnitudes."""
+        """The candidates of each edge, in the order of alpha's columns, at their present magnitudes."""
         if self.family.magnitudes != "learnable":
             return self.family.candidates
-        values = self._magnitudes().detach().tolist()
+        present = self._magnitudes().tolist()
         return tuple(
             tuple(
-                replace(choice, magnitudes=tuple(round(value, 4) for value in row[: len(choice.magnitudes)]))
-                for choice, row in zip(edge, rows, strict=True)
+                replace(choice, magnitudes=tuple(round(value, 4) for value in values[: len(choice.magnitudes)]))
+                for choice, values in zip(edge, edge_values, strict=True)
             )
-            for edge, rows in zip(self.family.candidates, values, strict=True)
+            for edge, edge_values in zip(self.family.candidates, present, strict=True)
         )
+
+    def _ranges(self) -> tuple[Tensor, Tensor]:
+        """Low end and width of the learnable magnitudes' ranges, each (candidates, magnitudes per operation)."""
+        ranges = [OPERATIONS[choice.operation].ranges for choice in self.family.candidates[0]]
+        low, high = _filled([[values.drawn for values in row] for row in ranges], (0.0, 1.0)).unbind(-1)
+        return low, high - low
+
+    def _drawn(self) -> Tensor:
+        """The family's magnitudes, (edges, candidates, magnitudes per operation), float64."""
+        return torch.stack([_filled([choice.magnitudes for choice in edge], 0.0) for edge in self.family.candidates])
+
+    def _magnitudes(self) -> Tensor:
+        """The present magnitudes in their units, (edges, candidates, magnitudes per operation), float64."""
+        if self.family.magnitudes != "learnable":
+            return self._drawn()
+        with torch.no_grad():
+            self.magnitude.clamp_(0, 1)
+        low, width = (part.to(self.magnitude.device) for part in self._ranges())
+        return low + width * self.magnitude
 
     def space_size(self) -> int:
         """The number of policies the cell can become."""
@@ -89,8 +105,8 @@ class Cell(nn.Module):
     def forward(self, images: Tensor, weights: Tensor | None = None) -> Tensor:
         """Make the videos (B, T, C, H, W).
 
-        ``weights`` (edges, candidates) replaces ``softmax(alpha)``. Candidates of weight 0 are not computed; where
-        ``weights`` needs gradients they still receive theirs.
+        ``weights`` (edges, candidates) replaces ``softmax(alpha)``. Where they need no gradient, candidates of weight
+        0 are not computed.
 
         Raises:
             DasError: for images that are not (B, C, H, W) floating point or do not fit the canvas, or weights of
@@ -100,67 +116,94 @@ class Cell(nn.Module):
         if weights.shape != self.alpha.shape:
             raise DasError(f"weights: shape {tuple(weights.shape)} is not {tuple(self.alpha.shape)}")
         images, table = self._frames.begin(images)
-        moving = len(self._frames.moving)
-        if not moving:
+        if not self._frames.moving:
             return self._frames.video(images, [])
-        height, width = images.shape[-2:]
+        mixtures, magnitudes = self._prepared(images.shape[2:], table)
         tables = [table]
-        for mixture, edges in zip(self._node_mixtures(height, width, table), self.family.incoming, strict=True):
+        for mixture, edges in zip(mixtures, self.family.incoming, strict=True):
             share = weights[list(edges)].to(table.dtype)
             if self.family.node_reduce == "mean":
                 share = share / len(edges)
-            tables.append(self._linear(mixture, share.flatten(), tables))
-        return self._frames.video(images, tables[-1].unflatten(0, (moving, -1)))
+            state = _mixed(mixture, share.flatten(), tables)
+            recoloured = self._recoloured(edges, share, magnitudes, tables, images.shape)
+            tables.append(state if recoloured is None else state + recoloured)
+        return self._frames.video(images, self._frames.images(tables[-1], images.shape))
 
-    def _linear(self, mixture: _Mixture, share: Tensor, tables: list[Tensor]) -> Tensor:
-        """Apply a node's mixture; with ``share`` constant, only the candidates that take part."""
-        pattern, index, weight, owner = mixture.pattern, mixture.index, mixture.weight, mixture.owner
-        if not share.requires_grad:
-            active = (share != 0)[owner].nonzero().flatten()
-            if len(active) < len(owner):
-                owner, weight = owner[active], weight[:, active]
-                pattern = Pattern.regular(index[:, active], pattern.columns)
-        return product(pattern, (weight * share[owner]).flatten(), *tables)
+    def _prepared(self, size: Sequence[int], table: Tensor) -> tuple[list[_Mixture], Tensor]:
+        def make():
+            magnitudes = self._magnitudes().to(table.device)
+            return [
+                self._mixture(node, magnitudes, size, table) for node in range(len(self.family.incoming))
+            ], magnitudes
 
-    def _node_mixtures(self, height: int, width: int, table: Tensor) -> list[_Mixture]:
-        key = (height, width, table.device, table.dtype)
-        if key not in self._mixtures:
-            while len(self._mixtures) >= REMEMBERED:
-                del self._mixtures[next(iter(self._mixtures))]
-            self._mixtures[key] = [
-                self._mixture(node, height, width, table) for node in range(len(self.family.incoming))
-            ]
-        return self._mixtures[key]
+        if self.family.magnitudes == "learnable":
+            return make()
+        return remembered(self._mixtures, (*size, table.device, table.dtype), make)
 
-    def _mixture(self, node: int, height: int, width: int, table: Tensor) -> _Mixture:
-        """The taps of a node's affine candidates; a tap whose weight is 0 everywhere is left out."""
-        pixels, moving = height * width, len(self._frames.moving)
-        strengths = torch.tensor(self._frames.moving, dtype=torch.float64)
-        frame = torch.arange(moving)[:, None, None] * pixels
-        indices, weights, owners = [], [], []
-        candidates = [(edge, choice) for edge in self.family.incoming[node] for choice in self.family.candidates[edge]]
-        for owner, (edge, choice) in enumerate(candidates):
-            operation = OPERATIONS[choice.operation]
-            if operation.inverse is None:
-                continue
-            magnitudes = torch.tensor(choice.magnitudes, dtype=torch.float64)
-            matrices = operation.inverse(magnitudes, strengths, height, width)
-            positions = padded(pushed(centres(height, width)[None], matrices), self.family.padding, height, width)
-            index, weight = taps(positions, height, width)
-            source = self.edges[edge][0] - self.family.inputs
-            if source >= 0:
-                index = index + pixels * (1 + source * moving) + frame
-            used = (weight != 0).flatten(0, 1).any(0)
-            indices.append(index.flatten(0, 1)[:, used])
-            weights.append(weight.flatten(0, 1)[:, used])
-            owners.extend([owner] * int(used.sum()))
-        index = torch.cat(indices, 1).to(table.device)
+    def _mixture(self, node: int, magnitudes: Tensor, size: Sequence[int], table: Tensor) -> _Mixture:
+        """The taps of a node's affine candidates. Those of constant weight 0 are left out."""
+        pixels, moving, device = size[0] * size[1], len(self._frames.moving), table.device
+        strengths = torch.tensor(self._frames.moving, dtype=torch.float64, device=device)
+        frame = torch.arange(moving, device=device)[:, None, None] * pixels
+        nothing = torch.zeros(moving * pixels, 0, dtype=torch.int64, device=device)
+        indices, weights, owners = [nothing], [nothing.double()], []
+        for position, edge in enumerate(self.family.incoming[node]):
+            source = self._source(edge)
+            for column, choice in enumerate(self.family.candidates[edge]):
+                inverse = OPERATIONS[choice.operation].inverse
+                if inverse is None:
+                    continue
+                matrices = inverse(magnitudes[edge, column], strengths, *size)
+                positions = padded(pushed(centres(*size, device)[None], matrices), self.family.padding, *size)
+                index, weight = taps(positions, *size)
+                if source != NO_NODE:
+                    index = index + pixels * (1 + source * moving) + frame
+                index, weight = index.flatten(0, 1), weight.flatten(0, 1)
+                if not (choice.magnitudes and weight.requires_grad):
+                    used = (weight != 0).any(0)
+                    index, weight = index[:, used], weight[:, used]
+                indices.append(index)
+                weights.append(weight)
+                owners += [position * len(self.family.candidates[edge]) + column] * index.shape[1]
+        pattern = Pattern.regular(torch.cat(indices, 1), pixels * (1 + node * moving))
         return _Mixture(
-            index,
-            torch.cat(weights, 1).to(table),
-            torch.tensor(owners, device=table.device),
-            Pattern.regular(index, pixels * (1 + node * moving)),
+            pattern, torch.cat(weights, 1).to(table.dtype), torch.tensor(owners, dtype=torch.int64, device=device)
         )
+
+    def _recoloured(self, edges, share: Tensor, magnitudes: Tensor, tables: list[Tensor], shape) -> Tensor | None:
+        """The photometric candidates' part of a node, as a table; None where there is none."""
+        total = None
+        for position, edge in enumerate(edges):
+            columns = [
+                column
+                for column, choice in enumerate(self.family.candidates[edge])
+                if OPERATIONS[choice.operation].recolour and (share.requires_grad or share[position, column] != 0)
+            ]
+            if columns:
+                source = tables[self._source(edge) + 1]
+                part = checkpoint(
+                    self._recolour_edge,
+                    edge,
+                    columns,
+                    share[position],
+                    magnitudes[edge],
+                    source,
+                    shape,
+                    use_reentrant=False,
+                    preserve_rng_state=False,
+                )
+                total = part if total is None else total + part
+        return total
+
+    def _recolour_edge(self, edge: int, columns, share: Tensor, magnitudes: Tensor, source: Tensor, shape) -> Tensor:
+        images = self._frames.images(source, shape)
+        total = 0
+        for column in columns:
+            choice = self.family.candidates[edge][column]
+            magnitude = magnitudes[column, 0].to(source.dtype) if magnitudes.requires_grad else choice.magnitudes[0]
+            recoloured = self._frames.recolour(choice, magnitude, images)
+            total = total + share[column] * torch.stack(recoloured)
+        return torch.cat([to_table(part) for part in total])
 
     def policy(self, weights: Tensor | None = None, provenance: Mapping | None = None) -> Policy:
         """The policy of the strongest candidates: each node keeps the two edges whose best candidate weighs most.
@@ -180,3 +223,20 @@ class Cell(nn.Module):
             DasError: for an edge or candidate that does not exist, or a node left without edges.
         """
         return self.family.policy(dict(sorted(choice.items())), self.candidates, provenance)
+
+
+def _filled(rows: Sequence[Sequence], filler) -> Tensor:
+    """Rows of unequal length as one float64 tensor, the short ones filled up; at least one column."""
+    longest = max(1, *map(len, rows))
+    return torch.tensor([[*row, *[filler] * (longest - len(row))] for row in rows], dtype=torch.float64)
+
+
+def _mixed(mixture: _Mixture, share: Tensor, tables: list[Tensor]) -> Tensor:
+    """Apply a node's mixture with the candidates' ``share``; where that is constant, without the absent ones."""
+    pattern, weight, owner = mixture.pattern, mixture.weight, mixture.owner
+    if not share.requires_grad:
+        active = (share != 0)[owner]
+        if not active.all():
+            index = pattern.index.view(len(weight), -1)[:, active]
+            pattern, weight, owner = Pattern.regular(index, pattern.columns), weight[:, active], owner[active]
+    return product(pattern, (weight * share[owner]).flatten(), *tables)

@@ -5,24 +5,29 @@ pushed through the inverse maps of the operations, one after another in float64,
 the step-by-step cell applies it (zeros: times the bilinear coverage of the position; border and reflection: moved
 inside); at the end the image is read there, bilinearly, once. Paths combine with the weights of nodes and mixtures.
 Photometric operations are not linear: what they read and what they give are tables of their own, and the affine runs
-between them are compiled. The same holds for a node with more than ``MOST_PATHS`` paths (the uniform mixture).
+between them are compiled. The same holds for what a node of more than ``MOST_PATHS`` paths reads (uniform mixtures).
 """
 
 from dataclasses import dataclass
 
+import torch
+from scipy.sparse import coo_array
+from torch import Tensor
+
+from das.errors import DasError
+from das.video.frames import Frames, check_images, sources
+from das.video.geometry import MOST_PATHS, Chain, ancestors, link, trace
 from das.video.operations import OPERATIONS
 from das.video.policy import IMAGE, Choice, Policy
-
-MOST_PATHS = 64
-PRECISION = 1e-9
+from das.video.warp import Pattern, centres, product, taps, to_table
 
 
 @dataclass(frozen=True)
 class Path:
-    """A way from a table (0: the image) to a node: affine operations in order, and its weight."""
+    """A way from a table (0: the image) to a node, and its weight."""
 
     table: int
-    operations: tuple[Choice, ...]
+    chain: Chain
     weight: float
 
 
@@ -41,41 +46,122 @@ class Recolour:
     choice: Choice
 
 
-def program(policy: Policy) -> list[Warp | Recolour]:
-    """The steps that make the video of ``policy``; step k makes table k + 1, table 0 is the image, the last the video."""
-    steps, nodes = [], []
+def program(policy: Policy) -> tuple[list[Warp | Recolour], int]:
+    """The steps that make the video of ``policy``, and which table is the video.
 
-    def made(step) -> int:
-        steps.append(step)
-        return len(steps)
+    Table 0 is the image; step k makes table k + 1.
+    """
+    steps: list[Warp | Recolour] = []
+    nodes: dict[int, tuple[Path, ...]] = {}
 
-    def as_table(paths: tuple[Path, ...]) -> int:
-        if len(paths) == 1 and not paths[0].operations and paths[0].weight == 1:
-            return paths[0].table
-        return made(Warp(paths))
+    def made(step: Warp | Recolour) -> int:
+        if step not in steps:
+            steps.append(step)
+        return steps.index(step) + 1
 
-    for edges in policy.nodes:
-        share = 1 / len(edges) if policy.node_reduce == "mean" else 1
-        paths: dict = {}
+    def table_of(source) -> int:
+        """Make a node's paths a table that later steps read."""
+        if source == IMAGE:
+            return 0
+        paths = nodes[source]
+        if len(paths) > 1 or paths[0].chain or paths[0].weight != 1:
+            nodes[source] = (Path(made(Warp(paths)), (), 1.0),)
+        return nodes[source][0].table
 
-        def add(path, paths=paths):
-            key = (path.table, path.operations)
-            paths[key] = paths.get(key, 0) + path.weight
-
+    def expand(edges) -> tuple[Path, ...]:
+        share = 1 / len(edges) if policy.node_reduce == "mean" else 1.0
+        weights: dict = {}
         for edge in edges:
-            source = (Path(0, (), 1.0),) if edge.source == IMAGE else nodes[edge.source]
             for choice in edge.mixture:
-                weight = share * choice.weight
                 if OPERATIONS[choice.operation].recolour:
-                    table = as_table(source)
-                    if edge.source != IMAGE:
-                        source = nodes[edge.source] = (Path(table, (), 1.0),)
-                    add(Path(made(Recolour(table, choice)), (), weight))
-                    continue
-                moved = () if choice.operation == "identity" else (Choice(choice.operation, choice.magnitudes),)
-                for path in source:
-                    add(Path(path.table, path.operations + moved, path.weight * weight))
-        node = tuple(Path(table, operations, weight) for (table, operations), weight in paths.items())
-        nodes.append(node if len(node) <= MOST_PATHS else (Path(made(Warp(node)), (), 1.0),))
-    as_table(nodes[-1])
-    return steps
+                    recolour = Recolour(table_of(edge.source), Choice(choice.operation, choice.magnitudes))
+                    paths = (Path(made(recolour), (), 1.0),)
+                else:
+                    paths = (Path(0, (), 1.0),) if edge.source == IMAGE else nodes[edge.source]
+                for path in paths:
+                    key = (path.table, path.chain + link(choice))
+                    weights[key] = weights.get(key, 0.0) + share * choice.weight * path.weight
+        return tuple(Path(*key, weight) for key, weight in weights.items())
+
+    last = len(policy.nodes) - 1
+    for node in ancestors(policy):
+        nodes[node] = expand(policy.nodes[node])
+        if len(nodes[node]) > MOST_PATHS:
+            for edge in policy.nodes[node]:
+                table_of(edge.source)
+            nodes[node] = expand(policy.nodes[node])
+    return steps, table_of(last)
+
+
+class CompiledPolicy:
+    """A policy for images of one size, on one device, in one precision (float32 or float64).
+
+    Calling it maps images (B, C, H, W) to videos (B, T, C, H, W) (of the canvas's side where there is one), in the
+    images' dtype; gradients flow to the images.
+
+    Raises:
+        DasError: when images of this size do not fit on the policy's canvas.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        height: int,
+        width: int,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ):
+        self.policy, self.height, self.width = policy, height, width
+        self._device, self._dtype = torch.device(device), dtype
+        self._frames = Frames(policy, sources(policy))
+        self._size = self._frames.window(height, width)[:2]
+        self._steps, self._video = program(policy)
+        compiled = self._steps if self._frames.moving else ()
+        self._maps = [self._compile(step.paths) if isinstance(step, Warp) else None for step in compiled]
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Raises DasError for images that are not (B, C, H, W) floating point of this height and width."""
+        check_images(images)
+        if images.shape[2:] != (self.height, self.width):
+            raise DasError(f"images: shape {tuple(images.shape)} is not (B, C, {self.height}, {self.width})")
+        images, table = self._frames.begin(images)
+        if not self._frames.moving:
+            return self._frames.video(images, [])
+        tables = [table]
+        for step, compiled in zip(self._steps, self._maps, strict=True):
+            if isinstance(step, Recolour):
+                source = self._frames.images(tables[step.table], images.shape)
+                recoloured = self._frames.recolour(step.choice, step.choice.magnitudes[0], source)
+                tables.append(torch.cat([to_table(part) for part in recoloured]))
+            else:
+                pattern, values = compiled
+                tables.append(product(pattern, values, *(tables[index] for index in _tables(step.paths))))
+        return self._frames.video(images, self._frames.images(tables[self._video], images.shape))
+
+    def _compile(self, paths: tuple[Path, ...]) -> tuple[Pattern, Tensor]:
+        """Merge the taps of paths into one sparse map, from the tables they read to all moving frames."""
+        height, width = self._size
+        pixels, moving = height * width, self._frames.moving
+        offsets, columns = {}, 0
+        for table in _tables(paths):
+            offsets[table] = columns
+            columns += pixels * (len(moving) if table else 1)
+        entries = []
+        output = torch.arange(pixels)[:, None].expand(-1, 4)
+        for frame, strength in enumerate(moving):
+            for path in paths:
+                positions, kept = trace(path.chain, centres(height, width), strength, self.policy.padding, self._size)
+                index, weight = taps(positions, height, width)
+                source = offsets[path.table] + (frame * pixels if path.table else 0)
+                entries.append((output + frame * pixels, index + source, path.weight * kept[:, None] * weight))
+        rows, cols, values = (torch.cat(parts).flatten().numpy() for parts in zip(*entries, strict=True))
+        merged = coo_array((values, (rows, cols)), shape=(pixels * len(moving), columns)).tocsr()
+        merged.eliminate_zeros()
+        starts, index, values = (torch.from_numpy(part) for part in (merged.indptr, merged.indices, merged.data))
+        pattern = Pattern(starts.to(self._device, torch.int64), index.to(self._device, torch.int64), columns)
+        return pattern, values.to(self._device, self._dtype)
+
+
+def _tables(paths: tuple[Path, ...]) -> list[int]:
+    """The tables that paths read, in order."""
+    return sorted({path.table for path in paths})

@@ -19,7 +19,7 @@ from das.video import photometric
 
 @dataclass(frozen=True)
 class Range:
-    """Per-step magnitudes: drawn uniformly from ``drawn``, accepted within ``allowed``, doing nothing at ``neutral``."""
+    """Per-step magnitudes: ``drawn`` uniformly, ``allowed`` in a policy, without effect at ``neutral``."""
 
     drawn: tuple[float, float]
     allowed: tuple[float, float]

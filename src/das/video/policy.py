@@ -108,12 +108,12 @@ class Policy:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
-            os.chmod(aside, 0o644)
+            Path(aside).chmod(0o644)
             with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(aside, path)
+            Path(aside).replace(path)
         except BaseException:
             Path(aside).unlink(missing_ok=True)
             raise
@@ -214,7 +214,8 @@ def _check_choice(choice: Choice, key: str) -> None:
             raise DasError(f"{key}.magnitude: {magnitude!r} is not a number")
         if not low <= magnitude <= high:
             raise DasError(
-                f"{key}.magnitude: {magnitude!r} is out of range; {choice.operation} takes {low} to {high} {values.unit}"
+                f"{key}.magnitude: {magnitude!r} is out of range; "
+                f"{choice.operation} takes {low} to {high} {values.unit}"
             )
     if not _is_number(choice.weight) or not 0 <= choice.weight <= 1 + 1e-6:
         raise DasError(f"{key}.weight: {choice.weight!r} is not a number between 0 and 1")
@@ -271,6 +272,7 @@ def _read_node(node, key: str) -> tuple[Edge, ...]:
 
 
 def _read_edge(edge, key: str) -> Edge:
+    """An edge is ``{source, operation, magnitude}``, or ``{source, mixture: [{operation, magnitude, weight}, …]}``."""
     if isinstance(edge, dict) and "mixture" in edge:
         _mapping(edge, key, required=("source", "mixture"))
         choices = tuple(

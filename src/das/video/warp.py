@@ -9,8 +9,6 @@ Convention: align_corners=False (pixel areas); coordinates are pixels about the 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -20,33 +18,34 @@ from torch.nn import functional as F
 NEGLIGIBLE = 1e-9  # of a pixel: rounding of float64 coordinates
 
 
-@dataclass(frozen=True)
 class Pattern:
-    """Where a sparse map (rows x columns) has entries, in CSR form: int64 ``starts`` (rows + 1,), ``index`` (entries,)."""
+    """Where a sparse map (rows x columns) has entries, in CSR form.
 
-    starts: Tensor
-    index: Tensor
-    columns: int
+    ``starts`` (rows + 1,) and ``index`` (entries,), the entries' columns row by row, are int64.
+    """
+
+    def __init__(self, starts: Tensor, index: Tensor, columns: int):
+        self.starts, self.index, self.columns = starts, index, columns
+        self._transposed = {}
 
     @staticmethod
     def regular(index: Tensor, columns: int) -> "Pattern":
         """The same number of entries in every row: ``index`` (rows, taps)."""
         rows, taps = index.shape
-        starts = torch.arange(0, rows * taps + 1, taps, device=index.device) if taps else index.new_zeros(rows + 1)
-        return Pattern(starts, index.flatten(), columns)
+        return Pattern(torch.arange(rows + 1, device=index.device) * taps, index.flatten(), columns)
 
-    @cached_property
-    def transposed(self) -> tuple["Pattern", Tensor]:
-        """The transposed map's pattern, and the order in which its entries take this one's values."""
-        order = torch.argsort(self.index, stable=True)
-        counts = torch.zeros(self.columns + 1, dtype=torch.int64, device=self.index.device)
-        ordered = self.index[order]
-        bounds = torch.arange(self.columns + 1, device=self.index.device)
-        counts = torch.searchsorted(ordered, bounds)
-        rows = torch.repeat_interleave(
-            torch.arange(len(self.starts) - 1, device=self.index.device), self.starts.diff(), output_size=len(order)
-        )
-        return Pattern(counts, rows[order], len(self.starts) - 1), order
+    def transposed(self, first: int) -> tuple["Pattern", Tensor]:
+        """The transposed map of the columns from ``first`` on, and which of this map's entries are its entries."""
+        if first not in self._transposed:
+            rows, device = len(self.starts) - 1, self.index.device
+            columns, order = self.index.sort(stable=True)
+            order = order[torch.searchsorted(columns, first) :]
+            starts = torch.searchsorted(
+                columns[len(columns) - len(order) :], torch.arange(first, self.columns + 1, device=device)
+            )
+            owner = torch.arange(rows, device=device).repeat_interleave(self.starts.diff(), output_size=len(self.index))
+            self._transposed[first] = Pattern(starts, owner[order], rows), order
+        return self._transposed[first]
 
 
 def product(pattern: Pattern, values: Tensor, *tables: Tensor) -> Tensor:
@@ -62,7 +61,7 @@ class _Product(torch.autograd.Function):
     def forward(ctx, pattern, values, *tables):
         ctx.pattern = pattern
         ctx.save_for_backward(values, *tables)
-        return _weighted_rows(pattern, values, torch.cat(tables) if len(tables) > 1 else tables[0])
+        return _weighted_rows(pattern, values, torch.cat(tables))
 
     @staticmethod
     @once_differentiable
@@ -72,16 +71,14 @@ class _Product(torch.autograd.Function):
         gradient = gradient.contiguous()
         for_values, for_tables = None, [None] * len(tables)
         if ctx.needs_input_grad[1]:
-            entries = torch.sparse_csr_tensor(
-                pattern.starts, pattern.index, values, (len(gradient), pattern.columns), check_invariants=False
-            )
-            table = torch.cat(tables)
-            for_values = torch.sparse.sampled_addmm(entries, gradient, table.t(), beta=0.0).values()
+            shape = (len(gradient), pattern.columns)
+            entries = torch.sparse_csr_tensor(pattern.starts, pattern.index, values, shape, check_invariants=False)
+            for_values = torch.sparse.sampled_addmm(entries, gradient, torch.cat(tables).t(), beta=0.0).values()
         if any(ctx.needs_input_grad[2:]):
-            transposed, order = pattern.transposed
-            for_tables = _weighted_rows(transposed, values[order], gradient).split([len(table) for table in tables])
-            needed = ctx.needs_input_grad[2:]
-            for_tables = [part if need else None for part, need in zip(for_tables, needed, strict=True)]
+            lengths = [len(table) for table in tables]
+            needed = ctx.needs_input_grad[2:].index(True)
+            transposed, order = pattern.transposed(sum(lengths[:needed]))
+            for_tables[needed:] = _weighted_rows(transposed, values[order], gradient).split(lengths[needed:])
         return None, for_values, *for_tables
 
 
@@ -91,14 +88,11 @@ def _weighted_rows(pattern: Pattern, values: Tensor, table: Tensor) -> Tensor:
     )
 
 
-def centres(height: int, width: int) -> Tensor:
+def centres(height: int, width: int, device: torch.device | str = "cpu") -> Tensor:
     """Coordinates (H*W, 2) of the pixels' centres, float64."""
-    y, x = torch.meshgrid(
-        torch.arange(height, dtype=torch.float64) - (height - 1) / 2,
-        torch.arange(width, dtype=torch.float64) - (width - 1) / 2,
-        indexing="ij",
-    )
-    return torch.stack([x.flatten(), y.flatten()], -1)
+    y = torch.arange(height, dtype=torch.float64, device=device) - (height - 1) / 2
+    x = torch.arange(width, dtype=torch.float64, device=device) - (width - 1) / 2
+    return torch.cartesian_prod(y, x).flip(-1)
 
 
 def pushed(positions: Tensor, matrices: Tensor) -> Tensor:
@@ -135,8 +129,8 @@ def taps(positions: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
     """
     sides = torch.tensor([width, height], dtype=positions.dtype, device=positions.device)
     absolute = positions + (sides - 1) / 2
-    nearest = absolute.detach().round()
-    absolute = torch.where((absolute - nearest).abs() < NEGLIGIBLE, nearest + 0 * absolute, absolute)
+    rounding = (absolute - absolute.round()).detach()
+    absolute = absolute - torch.where(rounding.abs() < NEGLIGIBLE, rounding, 0)
     first = absolute.detach().floor()
     share = absolute - first
     corner = torch.tensor([[0, 0], [1, 0], [0, 1], [1, 1]], dtype=positions.dtype, device=positions.device)

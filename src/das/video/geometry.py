@@ -1,0 +1,189 @@
+"""Where a policy moves things: its chains of affine operations, their inverse per frame, and label maps.
+
+Only geometry counts here: identity and photometric operations move nothing.
+"""
+
+import torch
+from torch import Tensor
+
+from das.errors import DasError
+from das.video.frames import Frames, sources
+from das.video.operations import OPERATIONS
+from das.video.policy import IMAGE, Choice, Policy
+from das.video.warp import Pattern, centres, coverage, padded, product, pushed, taps
+
+MOST_PATHS = 64
+SAME = 1e-6  # chains that differ by less, in pixels, are one affine map; so does full coverage
+IGNORED = 255  # the label of pixels that show nothing known
+
+Chain = tuple[Choice, ...]  # affine operations in the order in which they are applied
+
+
+def chains(policy: Policy) -> set[Chain] | None:
+    """The geometry of all paths from the image to the video; None where there are more than ``MOST_PATHS``."""
+    nodes: dict = {IMAGE: {()}}
+    for node in ancestors(policy):
+        nodes[node] = {
+            chain + link(choice)
+            for edge in policy.nodes[node]
+            for choice in edge.mixture
+            for chain in nodes[edge.source]
+        }
+        if len(nodes[node]) > MOST_PATHS:
+            return None
+    return nodes[len(policy.nodes) - 1]
+
+
+def link(choice: Choice) -> Chain:
+    """What an operation adds to a chain."""
+    if choice.operation == "identity" or OPERATIONS[choice.operation].recolour:
+        return ()
+    return (Choice(choice.operation, choice.magnitudes),)
+
+
+def ancestors(policy: Policy) -> list[int]:
+    """The last node and all nodes it reads, directly or not, in order."""
+    found, waiting = set(), [len(policy.nodes) - 1]
+    while waiting:
+        node = waiting.pop()
+        found.add(node)
+        waiting += [edge.source for edge in policy.nodes[node] if edge.source != IMAGE and edge.source not in found]
+    return sorted(found)
+
+
+def matrix(choice: Choice, strength: int, size: tuple[int, int]) -> Tensor:
+    """The inverse map (1, 3, 3) of an affine operation on images of ``size`` (H, W)."""
+    magnitudes = torch.tensor(choice.magnitudes, dtype=torch.float64)
+    return OPERATIONS[choice.operation].inverse(magnitudes, torch.tensor([float(strength)]).double(), *size)
+
+
+def trace(chain: Chain, positions: Tensor, strength: int, padding: str, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Push positions (N, 2) of a frame back through a chain to the image.
+
+    Also return what the steps on the way keep, (N,) in [0, 1]: the product of the bilinear coverages of the positions
+    between operations. The last reading is left to the caller.
+    """
+    kept = torch.ones(len(positions), dtype=torch.float64)
+    for step, choice in enumerate(reversed(chain)):
+        if step:
+            kept = kept * coverage(positions, *size)
+        positions = padded(pushed(positions[None], matrix(choice, strength, size)), padding, *size)[0]
+    return positions, kept
+
+
+class Geometry:
+    """The geometry of a policy's videos of H x W images.
+
+    Raises:
+        DasError: when images of this size do not fit on the policy's canvas.
+    """
+
+    def __init__(self, policy: Policy, height: int, width: int, device: torch.device | str = "cpu"):
+        self._policy, self._image, self._device = policy, (height, width), torch.device(device)
+        self._frames = Frames(policy, sources(policy))
+        *size, top, left = self._frames.window(height, width)
+        self._size = tuple(size)
+        self._rows, self._columns = slice(top, top + height), slice(left, left + width)
+        self._chains = sorted(chains(policy) or (), key=repr)
+        self._alignment = self._readings = None
+
+    @property
+    def invertible(self) -> tuple[bool, ...]:
+        """For each frame, whether it is one affine map of the image (superposed paths with different maps are not)."""
+        return tuple(self._single(strength) is not None for strength in self._frames.strengths)
+
+    def _single(self, strength: int) -> Tensor | None:
+        """The inverse map (3, 3) that all chains share, or None."""
+        if strength == 0:
+            return torch.eye(3, dtype=torch.float64)
+        if not self._chains or self._policy.frame_layout == "scrambled":
+            return None
+        maps = []
+        for chain in self._chains:
+            maps.append(torch.eye(3, dtype=torch.float64))
+            for choice in chain:
+                maps[-1] = maps[-1] @ matrix(choice, strength, self._size)[0]
+        return maps[0] if all(torch.allclose(maps[0], other, rtol=0, atol=SAME) for other in maps) else None
+
+    def align(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """Bring tensors in the frames' geometry, (B, T, K, H, W) as per-pixel logits, back into the image's.
+
+        Returns the aligned tensors (B, T, K, height, width), differentiable, and a mask (T, height, width), True where
+        the frame shows the image's pixel. Frames that are not ``invertible`` are zero and nowhere True.
+
+        Raises:
+            DasError: for tensors that are not (B, T, K, H, W) with the video's T, H and W.
+        """
+        expected = (len(self._frames.strengths), *self._size)
+        if frames.ndim != 5 or (frames.shape[1], *frames.shape[3:]) != expected:
+            raise DasError(f"frames: shape {tuple(frames.shape)} is not (B, T, K, H, W) with T, H, W = {expected}")
+        if self._alignment is None:
+            self._alignment = self._inverse()
+        pattern, values, seen = self._alignment
+        batch, count, channels = frames.shape[:3]
+        precise = frames.to(torch.promote_types(frames.dtype, torch.float32))
+        table = precise.permute(1, 3, 4, 0, 2).reshape(-1, batch * channels)
+        aligned = product(pattern, values.to(table.dtype), table)
+        aligned = aligned.view(count, *self._image, batch, channels).permute(3, 0, 4, 1, 2)
+        return aligned.to(frames.dtype).contiguous(), seen
+
+    def _inverse(self) -> tuple[Pattern, Tensor, Tensor]:
+        height, width = self._size
+        image = centres(height, width).view(height, width, 2)[self._rows, self._columns].reshape(-1, 2)
+        indices, weights, masks = [], [], []
+        for frame, strength in enumerate(self._frames.strengths):
+            single = self._single(strength)
+            positions = pushed(image[None], torch.linalg.inv(single)[None])[0] if single is not None else image
+            index, weight = taps(positions, height, width)
+            seen = coverage(positions, height, width) > 1 - SAME
+            for chain in self._chains if strength else ():
+                seen &= trace(chain, positions, strength, "zeros", self._size)[1] > 1 - SAME
+            if single is None:
+                weight, seen = torch.zeros_like(weight), torch.zeros_like(seen)
+            indices.append(index + frame * height * width)
+            weights.append(weight)
+            masks.append(seen.view(self._image))
+        pattern = Pattern.regular(torch.cat(indices).to(self._device), len(self._frames.strengths) * height * width)
+        return pattern, torch.cat(weights).flatten().to(self._device), torch.stack(masks).to(self._device)
+
+    def masks(self, masks: Tensor) -> Tensor:
+        """Label maps (B, height, width) -> their videos (B, T, H, W), in the same dtype, read from the nearest pixel.
+
+        A pixel whose paths read different labels, or read outside the image, gets the label 255 (ignored).
+
+        Raises:
+            DasError: for masks of another size or dtype, or a policy for which labels have no place to go.
+        """
+        if masks.ndim != 3 or masks.shape[1:] != self._image or masks.is_floating_point() or masks.dtype == torch.bool:
+            height, width = self._image
+            raise DasError(
+                f"masks: shape {tuple(masks.shape)}, {masks.dtype} is not (B, {height}, {width}) of whole numbers"
+            )
+        if self._readings is None:
+            self._readings = self._nearest()
+        height, width = self._size
+        canvas = masks.new_full((len(masks), height, width), IGNORED)
+        canvas[:, self._rows, self._columns] = masks
+        outside = masks.new_full((len(masks), 1), IGNORED)
+        labels = torch.cat([canvas.flatten(1), outside], 1)[:, self._readings]  # (B, T, chains, H*W)
+        agreed = torch.where((labels == labels[:, :, :1]).all(2), labels[:, :, 0], IGNORED)
+        return agreed.view(len(masks), -1, height, width)
+
+    def _nearest(self) -> Tensor:
+        """The pixel that each frame, chain and output pixel reads, (T, chains, H*W); H*W stands for outside."""
+        if self._policy.frame_layout == "scrambled":
+            raise DasError("masks: frame_layout scrambled mixes frames; labels need frame_layout frames")
+        if not self._chains:
+            raise DasError(f"masks: the policy superposes more than {MOST_PATHS} paths; labels need fewer")
+        height, width = self._size
+        sides, output = torch.tensor([width, height]), centres(height, width)
+        readings = []
+        for strength in self._frames.strengths:
+            for chain in self._chains:
+                positions, kept = trace(
+                    chain if strength else (), centres(height, width), strength, self._policy.padding, self._size
+                )
+                pixels = torch.floor(positions + sides / 2).long()
+                inside = ((pixels >= 0) & (pixels < sides)).all(-1) & (kept >= 0.5)
+                readings.append(torch.where(inside, pixels[:, 1] * width + pixels[:, 0], height * width))
+        return torch.stack(readings).view(len(self._frames.strengths), len(self._chains), -1).to(self._device)
