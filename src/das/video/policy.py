@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +10,7 @@ from types import MappingProxyType
 import yaml
 
 from das.errors import DasError
+from das.files import publish
 from das.video.operations import OPERATIONS, SPACES
 from das.video.schedule import SCHEDULES
 
@@ -87,36 +86,29 @@ class Policy:
         """Read a policy file; raises DasError naming the file, the key (or line) and the reason."""
         path = Path(path)
         try:
-            document = yaml.safe_load(path.read_text(encoding="utf-8"))
+            text = path.read_text(encoding="utf-8")
         except OSError as error:
             raise DasError(f"{path}: cannot be read: {error.strerror}") from None
         except UnicodeDecodeError:
             raise DasError(f"{path}: is not UTF-8 text") from None
-        except yaml.YAMLError as error:
-            mark = getattr(error, "problem_mark", None)
-            line = f" line {mark.line + 1}:" if mark else ""
-            raise DasError(f"{path}:{line} is not YAML: {getattr(error, 'problem', None) or error}") from None
         try:
-            return _from_document(document)
+            return cls.loads(text)
         except DasError as error:
             raise DasError(f"{path}: {error}") from None
 
+    @classmethod
+    def loads(cls, text: str) -> "Policy":
+        """Read the text of a policy file; raises DasError naming the key (or line) and the reason."""
+        try:
+            return _from_document(yaml.safe_load(text))
+        except yaml.YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
+            line = f"line {mark.line + 1}: " if mark else ""
+            raise DasError(f"{line}is not YAML: {getattr(error, 'problem', None) or error}") from None
+
     def save(self, path: str | Path) -> None:
         """Write the policy file whole or not at all; equal policies and provenance give equal bytes."""
-        path = Path(path)
-        text = self.dumps()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            Path(aside).chmod(0o644)
-            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(aside).replace(path)
-        except BaseException:
-            Path(aside).unlink(missing_ok=True)
-            raise
+        publish(path, self.dumps())
 
     def dumps(self) -> str:
         """Return the policy file's text."""
