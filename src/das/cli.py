@@ -58,10 +58,11 @@ def search(
     Example: das search fashion_mnist resnet8 searched --seed 0
     """
     from das.config import load_study
-    from das.search.make import make_policy
 
     study = load_study(study_files)
     study.require(datasets=dataset, backbones=backbone, policies=policy)
+    from das.search.make import make_policy
+
     print(make_policy(study, dataset, backbone, policy, seed, _images(study, dataset)))
 
 
@@ -74,11 +75,12 @@ def train(dataset: Dataset, backbone: Backbone, method: Method, seed: Seed = 0, 
     Example: das train fashion_mnist resnet8 das --seed 0
     """
     from das.config import load_study
-    from das.engine.train import train
 
     number = load_study(study_files).number(dataset, backbone, method, seed)
     if number.trained_by is not number:
         raise DasError(f"methods.{method}: trains nothing (weights_of); use `das evaluate`")
+    from das.engine.train import train
+
     train(number, _images(number.study, dataset), _policy(number))
     print(number.number_path())
 
@@ -92,11 +94,12 @@ def evaluate(dataset: Dataset, backbone: Backbone, method: Method, seed: Seed = 
     Example: das evaluate fashion_mnist resnet8 baseline_tta --seed 0
     """
     from das.config import load_study
-    from das.engine.evaluate import evaluate_number
 
     number = load_study(study_files).number(dataset, backbone, method, seed)
     if number.trained_by is number:
         raise DasError(f"methods.{method}: has weights of its own, tested by `das train`; evaluate needs `weights_of`")
+    from das.engine.evaluate import evaluate_number
+
     evaluate_number(number, _images(number.study, dataset), _policy(number))
     print(number.number_path())
 

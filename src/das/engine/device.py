@@ -19,7 +19,9 @@ def prepare(compute: Compute) -> torch.device:
         raise DasError("compute.device: is 'cuda', but torch finds no CUDA device here; use 'cpu'")
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_num_threads(compute.threads)
-    torch.use_deterministic_algorithms(True)
+    if compute.device == "cuda" or compute.threads > 1:
+        # One CPU thread is deterministic by itself, and this call imports the compiler: seconds, in every job.
+        torch.use_deterministic_algorithms(True)
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cuda.matmul.allow_tf32 = False

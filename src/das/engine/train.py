@@ -13,6 +13,7 @@ from das.data.statistics import mean_std
 from das.engine.device import arithmetic, prepare
 from das.engine.evaluate import evaluate
 from das.engine.model import DasModel, save_checkpoint, weights_digest
+from das.engine.optimiser import SGD
 from das.engine.progress import Epochs
 from das.engine.provenance import Meter
 from das.engine.record import publish_number
@@ -59,9 +60,7 @@ def train(number: Number, dataset: Dataset, policy: Policy | None) -> None:
     torch.manual_seed(derive(*paired, "weights"))
     mean, std = mean_std(dataset.train)
     model = DasModel(settings, policy, dataset.classes, mean, std).to(device)
-    optimiser = torch.optim.SGD(
-        model.parameters(), lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay
-    )
+    optimiser = SGD(model.parameters(), recipe.lr, recipe.momentum, recipe.weight_decay)
     steps = augment.build([*study.datasets[number.dataset].augment, *study.methods[number.method].augment])
     train_batches = Batches(dataset.train, recipe.batch_size, steps, device=device, drop_last=True)
     criterion = nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
@@ -81,7 +80,7 @@ def train(number: Number, dataset: Dataset, policy: Policy | None) -> None:
         batches = train_batches.epoch(generator(*paired, "epoch", epoch))
         for step, (images, labels) in enumerate(epochs.batches(batches, len(train_batches)), start=1):
             progress = epoch + step / len(train_batches)
-            optimiser.param_groups[0]["lr"] = learning_rate(recipe, number.epochs, progress)
+            optimiser.lr = learning_rate(recipe, number.epochs, progress)
             with arithmetic(study.compute):
                 loss = criterion(model(images), labels)
             optimiser.zero_grad()

@@ -15,6 +15,7 @@ from das.data.sets import Dataset
 from das.data.splits import halves
 from das.data.statistics import mean_std
 from das.engine.device import arithmetic, prepare
+from das.engine.optimiser import SGD
 from das.engine.progress import Epochs
 from das.engine.provenance import Meter
 from das.engine.resume import ResumeState, random_state, set_random_state
@@ -77,9 +78,7 @@ class BilevelSearch:
         self.alpha = self.supernet.cell.alpha
         self.alpha_optimiser = torch.optim.Adam([self.alpha], **self.settings.alpha.model_dump())
         weights = self.settings.weights
-        self.optimiser = torch.optim.SGD(
-            network.parameters(), lr=weights.lr, momentum=weights.momentum, weight_decay=weights.weight_decay
-        )
+        self.optimiser = SGD(network.parameters(), weights.lr, weights.momentum, weights.weight_decay)
         steps = augment.build(data.augment)
         self.weight_half, self.alpha_half = (
             Batches(
@@ -130,7 +129,7 @@ class BilevelSearch:
     def _epoch(self, epoch: int, epochs: Epochs) -> tuple[float, float, float]:
         weights = self.settings.weights
         cosine = (1 + math.cos(math.pi * epoch / self.settings.epochs)) / 2
-        self.optimiser.param_groups[0]["lr"] = weights.lr_min + (weights.lr - weights.lr_min) * cosine
+        self.optimiser.lr = weights.lr_min + (weights.lr - weights.lr_min) * cosine
         pairs = zip(
             self.weight_half.epoch(generator(*self.identity, "weight half", epoch)),
             self.alpha_half.epoch(generator(*self.identity, "alpha half", epoch)),
