@@ -1,7 +1,36 @@
 """The end of a classification network: pooling and the last linear layer."""
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from das.errors import DasError
+
+
+class SpatialPyramidPooling(nn.Module):
+    """Maxima over 1x1, 2x2 and 4x4 cells (He et al. 2014): (N, C, H, W) of any size -> (N, 21 C, 1, 1)."""
+
+    cells = 1 + 4 + 16
+
+    def forward(self, x: Tensor) -> Tensor:
+        levels = [F.adaptive_max_pool2d(x, side).flatten(1) for side in (1, 2, 4)]
+        return torch.cat(levels, dim=1)[..., None, None]
+
+
+def insert_spp(network: nn.Module) -> None:
+    """Replace ``network``'s global average pooling by spatial pyramid pooling, in place.
+
+    DasError unless the network ends in a module ``avgpool`` and one linear layer.
+    """
+    linear = [name for name, module in network.named_modules() if isinstance(module, nn.Linear)]
+    if not isinstance(getattr(network, "avgpool", None), nn.AdaptiveAvgPool2d) or len(linear) != 1:
+        raise DasError(
+            f"backbone_options pooling: {type(network).__name__} does not end in global average pooling and one linear "
+            "layer, which spp needs"
+        )
+    network.avgpool = SpatialPyramidPooling()
+    last = network.get_submodule(linear[0])
+    last.in_features *= SpatialPyramidPooling.cells
 
 
 class Classifier(nn.Linear):

@@ -70,7 +70,7 @@ def video_model(
     Weights are drawn from torch's global generator. ``places`` overrides where fusion goes (``VideoModel.places``
     shows the default). DasError for unknown names, options that nothing takes, and networks without a place.
     """
-    network = build_backbone(name, in_channels, pretrained=pretrained, options=backbone_options)
+    network = build_backbone(name, in_channels, pretrained=pretrained, options=backbone_options or {})
     replace_classifier(network, num_classes, dropout)
     places = insert_fusion(network, fusion, frames, fusion_options or {}, places)
     model = VideoModel(network, frames, in_channels, places, build_consensus(consensus, frames))
