@@ -13,6 +13,7 @@ min_version("9.20")
 include: "workflow/rules/common.smk"
 include: "workflow/rules/policies.smk"
 include: "workflow/rules/numbers.smk"
+include: "workflow/rules/folders.smk"
 include: "workflow/rules/report.smk"
 
 
