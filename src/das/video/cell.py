@@ -132,9 +132,8 @@ class Cell(nn.Module):
     def _prepared(self, size: Sequence[int], table: Tensor) -> tuple[list[_Mixture], Tensor]:
         def make():
             magnitudes = self._magnitudes().to(table.device)
-            return [
-                self._mixture(node, magnitudes, size, table) for node in range(len(self.family.incoming))
-            ], magnitudes
+            mixtures = [self._mixture(node, magnitudes, size, table) for node in range(len(self.family.incoming))]
+            return mixtures, magnitudes
 
         if self.family.magnitudes == "learnable":
             return make()
@@ -166,32 +165,18 @@ class Cell(nn.Module):
                 weights.append(weight)
                 owners += [position * len(self.family.candidates[edge]) + column] * index.shape[1]
         pattern = Pattern.regular(torch.cat(indices, 1), pixels * (1 + node * moving))
-        return _Mixture(
-            pattern, torch.cat(weights, 1).to(table.dtype), torch.tensor(owners, dtype=torch.int64, device=device)
-        )
+        owner = torch.tensor(owners, dtype=torch.int64, device=device)
+        return _Mixture(pattern, torch.cat(weights, 1).to(table.dtype), owner)
 
     def _recoloured(self, edges, share: Tensor, magnitudes: Tensor, tables: list[Tensor], shape) -> Tensor | None:
         """The photometric candidates' part of a node, as a table; None where there is none."""
         total = None
+        columns = [c for c, choice in enumerate(self.family.candidates[0]) if OPERATIONS[choice.operation].recolour]
         for position, edge in enumerate(edges):
-            columns = [
-                column
-                for column, choice in enumerate(self.family.candidates[edge])
-                if OPERATIONS[choice.operation].recolour and (share.requires_grad or share[position, column] != 0)
-            ]
-            if columns:
-                source = tables[self._source(edge) + 1]
-                part = checkpoint(
-                    self._recolour_edge,
-                    edge,
-                    columns,
-                    share[position],
-                    magnitudes[edge],
-                    source,
-                    shape,
-                    use_reentrant=False,
-                    preserve_rng_state=False,
-                )
+            present = columns if share.requires_grad else [c for c in columns if share[position, c] != 0]
+            if present:
+                given = (edge, present, share[position], magnitudes[edge], tables[self._source(edge) + 1], shape)
+                part = checkpoint(self._recolour_edge, *given, use_reentrant=False, preserve_rng_state=False)
                 total = part if total is None else total + part
         return total
 

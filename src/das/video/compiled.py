@@ -72,6 +72,8 @@ def program(policy: Policy) -> tuple[list[Warp | Recolour], int]:
         share = 1 / len(edges) if policy.node_reduce == "mean" else 1.0
         weights: dict = {}
         for edge in edges:
+            if any(OPERATIONS[choice.operation].recolour for choice in edge.mixture):
+                table_of(edge.source)
             for choice in edge.mixture:
                 if OPERATIONS[choice.operation].recolour:
                     recolour = Recolour(table_of(edge.source), Choice(choice.operation, choice.magnitudes))

@@ -91,5 +91,6 @@ def remembered(cache: dict, key: tuple, make: Callable):
     if key not in cache:
         while len(cache) >= REMEMBERED:
             del cache[next(iter(cache))]
-        cache[key] = make()
+        with torch.inference_mode(False):  # what is made during an evaluation serves training too
+            cache[key] = make()
     return cache[key]

@@ -180,9 +180,8 @@ class Geometry:
         readings = []
         for strength in self._frames.strengths:
             for chain in self._chains:
-                positions, kept = trace(
-                    chain if strength else (), centres(height, width), strength, self._policy.padding, self._size
-                )
+                moves = chain if strength else ()
+                positions, kept = trace(moves, output, strength, self._policy.padding, self._size)
                 pixels = torch.floor(positions + sides / 2).long()
                 inside = ((pixels >= 0) & (pixels < sides)).all(-1) & (kept >= 0.5)
                 readings.append(torch.where(inside, pixels[:, 1] * width + pixels[:, 0], height * width))

@@ -209,8 +209,8 @@ def _check_choice(choice: Choice, key: str) -> None:
                 f"{key}.magnitude: {magnitude!r} is out of range; "
                 f"{choice.operation} takes {low} to {high} {values.unit}"
             )
-    if not _is_number(choice.weight) or not 0 <= choice.weight <= 1 + 1e-6:
-        raise DasError(f"{key}.weight: {choice.weight!r} is not a number between 0 and 1")
+    if not _is_number(choice.weight) or not 0 < choice.weight <= 1 + 1e-6:
+        raise DasError(f"{key}.weight: {choice.weight!r} is not a number above 0 and at most 1")
 
 
 def _is_number(value) -> bool:

@@ -8,12 +8,17 @@ the same bit for bit on every run, and with any number of threads.
 Convention: align_corners=False (pixel areas); coordinates are pixels about the image's centre, x then y.
 """
 
+import warnings
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
+
+with warnings.catch_warnings():  # PyTorch announces once per process that CSR tensors are in beta: not a user's concern
+    warnings.simplefilter("ignore")
+    torch.sparse_csr_tensor([0, 0], [], [], (1, 1), check_invariants=False)
 
 NEGLIGIBLE = 1e-9  # of a pixel: rounding of float64 coordinates
 
