@@ -13,7 +13,7 @@ from urllib.request import Request, urlopen
 import yaml
 from tqdm import tqdm
 
-from das.data.files import checksum
+from das.data.checksums import checksum
 from das.errors import DasError
 
 PIECE = 1 << 20

@@ -27,7 +27,10 @@ def prepare(reader: str, root: Path | None = None) -> Path:
     root = Path(known.root if root is None else root)
     (root / MARK).unlink(missing_ok=True)
     if known.prepared:
-        import_module(f"das.data.readers.{known.module}").prepare(root)
+        try:
+            import_module(f"das.data.readers.{known.module}").prepare(root)
+        except OSError as error:
+            raise DasError(f"{error.filename or root}: cannot be written or read ({error.strerror})") from error
     else:
         seal(reader, root)
     return root / MARK

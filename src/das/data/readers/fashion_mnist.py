@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from das.data.files import verify_listed
+from das.data.checksums import verify_listed
 from das.data.sets import Dataset, ImageSet
 from das.errors import DasError
 
