@@ -111,7 +111,7 @@ def test_a_slow_server_is_waited_for(source, server, tmp_path):
 def test_a_full_disk_is_noticed_before_the_download(source, tmp_path, monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(1, 1, 1 << 20))
-    with pytest.raises(DasError, match="has 1 MiB free, set.tar.part needs 64 MiB"):
+    with pytest.raises(DasError, match=r"has 1 MiB free, set\.tar\.part needs 64 MiB"):
         get(source, tmp_path)
     assert list(tmp_path.iterdir()) == []
 

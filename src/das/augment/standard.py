@@ -10,6 +10,17 @@ from torch import Tensor
 from torch.nn import functional
 
 from das.data.frames import IGNORE, cut_batch
+from das.errors import DasError
+
+
+def _require(name: str, value: object, good: bool, allowed: str) -> None:
+    if not good:
+        raise DasError(f"augment.{name}: {value!r} is not allowed; use {allowed}")
+
+
+def _is_range(value: object, highest: float = float("inf")) -> bool:
+    numbers = isinstance(value, list | tuple) and all(type(v) in (int, float) for v in value)
+    return numbers and len(value) == 2 and 0 < value[0] <= value[1] <= highest
 
 
 @dataclass(frozen=True)
@@ -17,6 +28,10 @@ class RandomCrop:
     """Pad by ``padding`` black pixels on every side, then cut a window of the original size at a uniform place."""
 
     padding: int
+
+    def __post_init__(self):
+        good = type(self.padding) is int and self.padding >= 0
+        _require("random_crop.padding", self.padding, good, "a whole number of pixels")
 
     def __call__(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         corner = torch.randint(2 * self.padding + 1, (2, len(images)), generator=generator).to(images.device)
@@ -36,6 +51,10 @@ class RandomFlip:
     """Mirror left and right with the given probability."""
 
     probability: float = 0.5
+
+    def __post_init__(self):
+        good = type(self.probability) in (int, float) and 0 <= self.probability <= 1
+        _require("random_flip.probability", self.probability, good, "a number from 0 to 1")
 
     def __call__(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         flipped = (torch.rand(len(images), generator=generator) < self.probability).to(images.device)
@@ -59,6 +78,11 @@ class RandomResizedCrop:
 
     ATTEMPTS = 10
     draws = 2 * ATTEMPTS + 2
+
+    def __post_init__(self):
+        _require("random_resized_crop.size", self.size, type(self.size) is int and self.size > 0, "a number of pixels")
+        _require("random_resized_crop.scale", self.scale, _is_range(self.scale, 1), "two shares, 0 < low <= high <= 1")
+        _require("random_resized_crop.ratio", self.ratio, _is_range(self.ratio), "two ratios, 0 < low <= high")
 
     def boxes(self, heights: Tensor, widths: Tensor, draws: Tensor) -> Tensor:
         """See `das.data.frames`."""
@@ -101,6 +125,11 @@ class RandomScaleCrop:
     scale: tuple[float, float] = (0.5, 2.0)
 
     draws = 3
+
+    def __post_init__(self):
+        for name, value in (("size", self.size), ("base", self.base)):
+            _require(f"random_scale_crop.{name}", value, type(value) is int and value > 0, "a number of pixels")
+        _require("random_scale_crop.scale", self.scale, _is_range(self.scale), "two factors, 0 < low <= high")
 
     def boxes(self, heights: Tensor, widths: Tensor, draws: Tensor) -> Tensor:
         """See `das.data.frames`."""

@@ -1,0 +1,168 @@
+"""Crop, flip and random resized crop against their definitions, image by image."""
+
+import math
+
+import pytest
+import torch
+from torch.nn import functional
+
+from das import augment, seeding
+from das.augment.standard import RandomCrop, RandomFlip, RandomResizedCrop, RandomScaleCrop
+from das.data.frames import cut, cut_batch
+from das.errors import DasError
+
+IMAGES = torch.rand(400, 2, 6, 7, generator=torch.Generator().manual_seed(0))
+LABELS = torch.arange(400)
+
+
+def find(image: torch.Tensor, candidates: list[torch.Tensor]) -> int:
+    found = [k for k, candidate in enumerate(candidates) if torch.equal(image, candidate)]
+    assert len(found) == 1
+    return found[0]
+
+
+def test_a_crop_is_a_window_of_the_padded_image_at_every_place_alike():
+    out, labels = RandomCrop(padding=2)(IMAGES, LABELS, seeding.generator(0))
+    assert torch.equal(labels, LABELS)
+    places = torch.zeros(25)
+    for image, got in zip(IMAGES, out, strict=True):
+        padded = torch.zeros(2, 10, 11)
+        padded[:, 2:8, 2:9] = image
+        places[find(got, [padded[:, y : y + 6, x : x + 7] for y in range(5) for x in range(5)])] += 1
+    assert places.min() > 0
+    expected = 400 / 25
+    assert ((places - expected) ** 2 / expected).sum() < 51.2  # chi-square, 24 degrees of freedom, p = 0.001
+
+
+@pytest.mark.parametrize("probability", [0.0, 0.5, 1.0])
+def test_a_flip_mirrors_left_and_right(probability):
+    out, labels = RandomFlip(probability)(IMAGES, LABELS, seeding.generator(0))
+    assert torch.equal(labels, LABELS)
+    flipped = sum(find(got, [image, image[:, :, range(6, -1, -1)]]) for image, got in zip(IMAGES, out, strict=True))
+    assert abs(flipped - 400 * probability) <= 4 * math.sqrt(400 * probability * (1 - probability))
+
+
+def test_masks_move_with_their_images():
+    images = torch.rand(50, 1, 6, 7)
+    masks = (images[:, 0] * 100).long()
+    for step in (RandomFlip(), RandomCrop(2)):
+        moved, moved_masks = step(images, masks, seeding.generator(1))
+        inside = moved_masks != 255
+        assert torch.equal((moved[:, 0] * 100).long()[inside], moved_masks[inside])
+        assert (moved[:, 0][~inside] == 0).all()
+
+
+HEIGHTS, WIDTHS = torch.tensor([50, 300, 40, 7]).repeat(500), torch.tensor([50, 200, 400, 7]).repeat(500)
+
+
+def boxes_of(step) -> torch.Tensor:
+    draws = torch.rand(len(HEIGHTS), step.draws, generator=seeding.generator("boxes"))
+    return step.boxes(HEIGHTS, WIDTHS, draws)
+
+
+def test_random_boxes_are_inside_and_of_the_asked_area_and_aspect():
+    top, left, height, width = boxes_of(RandomResizedCrop(8, (0.2, 0.8))).unbind(1)
+    assert (top >= 0).all()
+    assert (left >= 0).all()
+    assert (height >= 1).all()
+    assert (width >= 1).all()
+    assert (top + height <= HEIGHTS).all()
+    assert (left + width <= WIDTHS).all()
+    large = (HEIGHTS == 300) & (height < 300) & (width < 200)
+    area, aspect = (height * width)[large] / 60_000, (width / height)[large]
+    assert area.min() > 0.195
+    assert area.max() < 0.805
+    assert aspect.min() > 0.74
+    assert aspect.max() < 1.35
+
+
+def test_small_boxes_are_uniform_in_area_log_uniform_in_aspect_and_uniform_in_place():
+    count = 20_000
+    step = RandomResizedCrop(8, (0.05, 0.15))
+    draws = torch.rand(count, step.draws, generator=seeding.generator("uniform"))
+    side = torch.full((count,), 1000)
+    top, left, height, width = step.boxes(side, side, draws).double().unbind(1)
+    for value in (
+        (height * width / 1e6 - 0.05) / 0.1,
+        ((width / height).log() - math.log(3 / 4)) / (2 * math.log(4 / 3)),
+        top / (1000 - height + 1),
+        left / (1000 - width + 1),
+    ):
+        # Kolmogorov-Smirnov distance to the uniform distribution, p = 0.001
+        distance = (value.sort().values - (torch.arange(count) + 0.5) / count).abs().max()
+        assert distance < 1.95 / math.sqrt(count) + 0.002
+
+
+def test_where_no_box_fits_the_central_one_of_the_nearest_aspect_is_taken():
+    step = RandomResizedCrop(8, (1.0, 1.0), (3 / 4, 4 / 3))
+    heights, widths = torch.tensor([30, 400]), torch.tensor([300, 100])
+    boxes = step.boxes(heights, widths, torch.rand(2, step.draws, generator=seeding.generator(0)))
+    assert boxes.tolist() == [[0, 130, 30, 40], [(400 - 133) // 2, 0, 133, 100]]
+
+
+def test_a_batch_is_cut_as_each_image_alone():
+    images = torch.randint(0, 256, (60, 3, 30, 41), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+    step = RandomResizedCrop(13, (0.05, 1.0))
+    draws = torch.rand(60, step.draws, generator=seeding.generator(2))
+    boxes = step.boxes(torch.full((60,), 30), torch.full((60,), 41), draws)
+    assert (boxes[:, 2] < 13).any()
+    assert (boxes[:, 2] > 13).any()
+    batch = cut_batch(images.float(), boxes, 13)
+    for image, box, got in zip(images, boxes, batch, strict=True):
+        top, left, height, width = box.tolist()
+        crop = image[None, :, top : top + height, left : left + width].float()
+        expected = functional.interpolate(crop, (13, 13), mode="bilinear", antialias=True)[0]
+        torch.testing.assert_close(got, expected, rtol=0, atol=1e-3)
+        assert (cut(image, box, 13).float() - expected).abs().max() <= 1  # in whole grey levels
+
+
+def test_random_resized_crop_of_a_batch_keeps_range_and_labels():
+    out, labels = RandomResizedCrop(5)(IMAGES, LABELS, seeding.generator(0))
+    assert out.shape == (400, 2, 5, 5)
+    assert torch.equal(labels, LABELS)
+    assert out.min() >= 0
+    assert out.max() <= 1
+
+
+def test_scale_crop_zooms_the_shorter_side_and_stays_at_home():
+    step = RandomScaleCrop(size=38, base=40, scale=(0.5, 2.0))
+    top, left, height, width = boxes_of(step).unbind(1)
+    assert torch.equal(height, width)
+    shorter = torch.minimum(HEIGHTS, WIDTHS)
+    zoom = 38 * shorter / (40 * height)  # of the shorter side against base
+    large = shorter >= 40
+    assert zoom[large].min() > 0.48
+    assert zoom[large].max() < 2.1
+    assert zoom[large].max() - zoom[large].min() > 1.3
+    assert (top >= 0).all()
+    assert (left >= 0).all()
+    assert (top <= (HEIGHTS - height).clamp_min(0)).all()
+    assert (left <= (WIDTHS - width).clamp_min(0)).all()
+
+
+@pytest.mark.parametrize("name", ["random_flip", "random_crop", "random_resized_crop"])
+def test_the_generator_alone_decides(name):
+    settings = {"random_flip": {}, "random_crop": {"padding": 1}, "random_resized_crop": {"size": 5}}[name]
+    (step,) = augment.build([{name: settings}])
+    first, _ = step(IMAGES, LABELS, seeding.generator(0))
+    torch.manual_seed(1)
+    assert torch.equal(first, step(IMAGES, LABELS, seeding.generator(0))[0])
+    assert not torch.equal(first, step(IMAGES, LABELS, seeding.generator(1))[0])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["random_flop"], "'random_flop' is not known; use some of random_crop"),
+        ([{"random_crop": {"pad": 4}}], r"augment.random_crop: wrong parameters \{'pad': 4\}"),
+        (["random_crop"], r"augment.random_crop: wrong parameters \{\} "),
+        ([{"random_crop": {"padding": -1}}], r"augment.random_crop.padding: -1 is not allowed"),
+        ([{"random_flip": {"probability": 2}}], r"augment.random_flip.probability: 2 is not allowed"),
+        ([{"random_resized_crop": {"size": "s"}}], r"augment.random_resized_crop.size: 's' is not allowed"),
+        ([{"random_resized_crop": {"size": 9, "scale": [0.5, 1.5]}}], r"scale: \[0.5, 1.5\] is not allowed; use two"),
+        ([{"random_scale_crop": {"size": 9, "base": 0}}], r"augment.random_scale_crop.base: 0 is not allowed"),
+    ],
+)
+def test_wrong_augmentations_are_named(settings, message):
+    with pytest.raises(DasError, match=message):
+        augment.build(settings)
