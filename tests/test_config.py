@@ -1,0 +1,109 @@
+"""The study loader: what it resolves, and what it refuses, by key, value and what is allowed."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from das.config import digest, load_study
+from das.errors import DasError
+
+ROOT = Path(__file__).parents[1]
+PARAMS = ROOT / "params.yaml"
+
+
+def layered(tmp_path, text):
+    overlay = tmp_path / "overlay.yaml"
+    overlay.write_text(text)
+    return load_study([PARAMS, overlay])
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "config").glob("*.yaml")), ids=lambda f: f.name)
+def test_every_study_that_comes_with_the_project_is_valid(file):
+    assert load_study([PARAMS, file]).numbers()
+
+
+def test_the_study_is_read_without_importing_torch():
+    code = "import sys; from das.config import load_study; load_study(); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("studdy: {}", ["studdy", "unknown key", "allowed", "methods"]),
+        ("methods: {das: {polcy: searched}}", ["methods.das.polcy", "unknown key", "policy"]),
+        ("searches: {quick: {alpha: {lx: 1}}}", ["searches.quick.alpha.lx", "unknown key", "betas"]),
+        ("study: {seeds: [-1]}", ["study.seeds.0", "-1", "greater than or equal to 0"]),
+        ("study: {seeds: [1, 1]}", ["study.seeds", "[1, 1]", "once"]),
+        ("study: {methods: [das]}", ["study.reference", "'baseline'", "study.methods"]),
+        ("study: {methods: [baseline, dass]}", ["study.methods", "'dass'", "das_nofusion"]),
+        ("recipes: {quick: {epochs: '8'}}", ["recipes.quick.epochs", "'8'", "integer"]),
+        ("recipes: {quick: {lr: -0.1}}", ["recipes.quick.lr", "-0.1", "greater than 0"]),
+        ("recipes: {quick: {lr: .nan}}", ["recipes.quick.lr", "nan"]),
+        ("cells: {quick: {space: affin5}}", ["cells.quick.space", "'affin5'", "'affine5'"]),
+        ("cells: {quick: {frames: 0}}", ["cells.quick.frames", "0"]),
+        ("datasets: {fashion_mnist: {reader: fashion}}", ["datasets.fashion_mnist", "'fashion'", "cifar10"]),
+        ("datasets: {fashion_mnist: {options: {per_class: 3}}}", ["options.per_class", "train_per_class"]),
+        ("datasets: {fashion_mnist: {augment: [cutmixx]}}", ["augment", "cutmixx", "random_flip"]),
+        ("backbones: {resnet8: {network: resnet9}}", ["backbones.resnet8.network", "'resnet9'", "resnet20"]),
+        ("methods: {das: {policy: serched}}", ["methods.das.policy", "'serched'", "searched"]),
+        ("methods: {das: {fusion: tms}}", ["methods.das.fusion", "'tms'", "tsm"]),
+        ("methods: {baseline: {fusion: tsm}}", ["methods.baseline.fusion", "one frame", "'none'"]),
+        ("methods: {baseline_tta: {fusion: tsm}}", ["methods.baseline_tta.fusion", "'none'", "'baseline'"]),
+        ("methods: {a: {title: A, weights_of: baseline_tta}}", ["methods.a.weights_of", "no weights of its own"]),
+        ("policies: {searched: {source: random}}", ["policies.searched", "'random' does not use"]),
+        ("policies: {random: {source: search}}", ["policies.random.search", "is missing"]),
+        ("compute: {threads: 0}", ["compute.threads", "0"]),
+        ("methods: {das: {title: A, title: B}}", ["title", "twice"]),
+        ("methods: [", ["not valid YAML"]),
+        ("- 1", ["list", "mapping"]),
+    ],
+)
+def test_bad_studies_are_refused_by_key_value_and_what_is_allowed(tmp_path, text, words):
+    with pytest.raises(DasError) as error:
+        layered(tmp_path, text)
+    for word in ("overlay.yaml", *words):
+        assert word in str(error.value)
+    assert all("overlay.yaml" in line for line in str(error.value).splitlines()), "each problem is one line"
+
+
+def test_a_missing_file_is_named():
+    with pytest.raises(DasError, match=r"nowhere\.yaml: cannot be read"):
+        load_study([PARAMS, "nowhere.yaml"])
+
+
+def test_layers_override_mappings_key_by_key_and_replace_lists(tmp_path):
+    base, study = load_study([PARAMS]), layered(tmp_path, "study: {seeds: [7]}\nrecipes: {quick: {lr: 3e-3}}")
+    assert study.study.seeds == [7]
+    assert study.recipes["quick"].lr == 0.003
+    assert study.recipes["quick"].epochs == base.recipes["quick"].epochs
+
+
+def test_settings_of_a_number_change_exactly_with_what_it_depends_on(tmp_path):
+    def digests(study):
+        return {(n.method, n.seed): digest(n.settings()) for n in study.numbers()}
+
+    before = digests(load_study([PARAMS]))
+    searched = {"das", "das_nofusion", "baseline_tta"}
+    after = digests(layered(tmp_path, "searches: {quick: {epochs: 99}}"))
+    assert {key[0] for key in before if before[key] != after[key]} == searched
+    after = digests(layered(tmp_path, "study: {name: other}\nmethods: {das: {title: Another title}}"))
+    assert before == after
+    after = digests(layered(tmp_path, "recipes: {quick: {lr: 0.5}}"))
+    assert all(before[key] != after[key] for key in before)
+
+
+def test_equal_compute_trains_as_many_frames_as_the_other_method():
+    study = load_study([PARAMS])
+    das = study.number("fashion_mnist", "resnet8", "das", 0)
+    control = study.number("fashion_mnist", "resnet8", "baseline_equal_compute", 0)
+    assert control.epochs * 1 == das.epochs * study.cells["quick"].frames
+
+
+def test_paths_are_the_contract():
+    number = load_study([PARAMS]).number("fashion_mnist", "resnet8", "baseline_tta", 2)
+    assert number.number_path() == "results/numbers/fashion_mnist/resnet8/baseline_tta/seed2.json"
+    assert number.policy_path() == "results/policies/fashion_mnist/resnet8/searched/seed2.yaml"
+    assert number.trained_by.checkpoint_path() == "results/checkpoints/fashion_mnist/resnet8/baseline/seed2.pt"
