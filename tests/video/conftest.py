@@ -127,9 +127,7 @@ def video(images, policy, strengths, frame):
 def smooth(height, width, x=None, y=None):
     """An analytic image that vanishes with its slope at the borders, at coordinates in pixels about the centre."""
     if x is None:
-        y, x = np.meshgrid(
-            np.arange(height) - (height - 1) / 2, np.arange(width) - (width - 1) / 2, indexing="ij"
-        )
+        y, x = np.meshgrid(np.arange(height) - (height - 1) / 2, np.arange(width) - (width - 1) / 2, indexing="ij")
     u, v = x / width, y / height
     window = np.where((abs(u) < 0.5) & (abs(v) < 0.5), (np.cos(pi * u) * np.cos(pi * v)) ** 2, 0)
     return window * (0.6 + 0.4 * np.sin(2 * pi * (u + 0.7 * v) + 0.5))

@@ -21,10 +21,10 @@ def test_strengths(schedule, frames, expected):
 
 @pytest.mark.parametrize("frames", [0, -1, 2.0, True, "4"])
 def test_wrong_frames_are_refused(frames):
-    with pytest.raises(DasError, match="frames: .* at least 1"):
+    with pytest.raises(DasError, match=r"frames: .* at least 1"):
         strengths("mirrored", frames)
 
 
 def test_unknown_schedule_is_refused():
-    with pytest.raises(DasError, match="schedule: 'ramp'.*mirrored, signed"):
+    with pytest.raises(DasError, match=r"schedule: 'ramp'.*mirrored, signed"):
         strengths("ramp", 4)

@@ -105,8 +105,8 @@ class Cell(nn.Module):
     def forward(self, images: Tensor, weights: Tensor | None = None) -> Tensor:
         """Make the videos (B, T, C, H, W).
 
-        ``weights`` (edges, candidates) replaces ``softmax(alpha)``. Where they need no gradient, candidates of weight
-        0 are not computed.
+        ``weights`` (edges, candidates) replaces ``softmax(alpha)``; each edge's must sum to 1, as frame T//2 is the
+        untouched image whatever they are. Where they need no gradient, candidates of weight 0 are not computed.
 
         Raises:
             DasError: for images that are not (B, C, H, W) floating point or do not fit the canvas, or weights of
@@ -152,7 +152,7 @@ class Cell(nn.Module):
                 inverse = OPERATIONS[choice.operation].inverse
                 if inverse is None:
                     continue
-                matrices = inverse(magnitudes[edge, column], strengths, *size)
+                matrices = inverse(magnitudes[edge, column, : len(choice.magnitudes)], strengths, *size)
                 positions = padded(pushed(centres(*size, device)[None], matrices), self.family.padding, *size)
                 index, weight = taps(positions, *size)
                 if source != NO_NODE:
@@ -185,9 +185,13 @@ class Cell(nn.Module):
         total = 0
         for column in columns:
             choice = self.family.candidates[edge][column]
-            magnitude = magnitudes[column, 0].to(source.dtype) if magnitudes.requires_grad else choice.magnitudes[0]
+            # One number per plane or image: its gradient is summed in an order that no number of threads changes.
+            weight = share[column].expand(*shape[:2], 1, 1)
+            magnitude = choice.magnitudes[0]
+            if self.family.magnitudes == "learnable":
+                magnitude = magnitudes[column, 0].to(source.dtype).expand(shape[0], 1, 1, 1)
             recoloured = self._frames.recolour(choice, magnitude, images)
-            total = total + share[column] * torch.stack(recoloured)
+            total = total + torch.stack([weight * part for part in recoloured])
         return torch.cat([to_table(part) for part in total])
 
     def policy(self, weights: Tensor | None = None, provenance: Mapping | None = None) -> Policy:

@@ -137,7 +137,8 @@ class CompiledPolicy:
                 tables.append(torch.cat([to_table(part) for part in recoloured]))
             else:
                 pattern, values = compiled
-                tables.append(product(pattern, values, *(tables[index] for index in _tables(step.paths))))
+                read = (tables[index] for index in _tables(step.paths))
+                tables.append(product(pattern, values.to(table.dtype), *read))
         return self._frames.video(images, self._frames.images(tables[self._video], images.shape))
 
     def _compile(self, paths: tuple[Path, ...]) -> tuple[Pattern, Tensor]:

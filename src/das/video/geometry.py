@@ -89,14 +89,16 @@ class Geometry:
 
     @property
     def invertible(self) -> tuple[bool, ...]:
-        """For each frame, whether it is one affine map of the image (superposed paths with different maps are not)."""
+        """For each frame, whether it is one affine map of the image: not where different maps are superposed."""
         return tuple(self._single(strength) is not None for strength in self._frames.strengths)
 
     def _single(self, strength: int) -> Tensor | None:
         """The inverse map (3, 3) that all chains share, or None."""
+        if self._policy.frame_layout == "scrambled":
+            return None
         if strength == 0:
             return torch.eye(3, dtype=torch.float64)
-        if not self._chains or self._policy.frame_layout == "scrambled":
+        if not self._chains:
             return None
         maps = []
         for chain in self._chains:

@@ -1,8 +1,8 @@
 """Photometric operations on images in [0, 1], each as a function of its per-step magnitude and a strength.
 
 Definitions follow PIL's (as in AutoAugment and torchvision), in floating point. Each takes images (..., C, H, W), a
-magnitude (a number, or a 0-dimensional tensor to learn) and a non-zero strength in steps, and returns the same shape.
-The step functions (posterize, equalize) are exact forwards and pass gradients straight through to the image.
+magnitude (a number, or a tensor that broadcasts) and a non-zero strength in steps, and returns the same
+shape. The step functions (posterize, equalize) are exact forwards and pass gradients straight through to the image.
 """
 
 import torch
@@ -68,7 +68,8 @@ def solarize(images, magnitude, strength):
 
 def posterize(images, magnitude, strength):
     """Keep the highest 8 - round(magnitude * |strength|) bits of 8-bit values, at least one."""
-    step = 2 ** min(7, round(float(magnitude) * abs(strength)))
+    removed = torch.as_tensor(magnitude).detach() * abs(strength)
+    step = 2 ** removed.round().clamp(max=7)
     return straight_through(torch.floor(images * LEVELS / step) * step / LEVELS, images)
 
 
