@@ -123,15 +123,24 @@ class WeightOptimiser(Section):
 
 
 class Search(Section):
-    """How a policy is searched: bilevel optimisation of alpha and weights on two halves of the training set."""
+    """How a policy is searched, on two halves of the training set: weights are trained on one, all else on the other.
 
-    epochs: Count
+    ``relaxation`` is what the network sees of the cell in a step: the weighted ``mixture`` of all candidates (DARTS);
+    a policy drawn by ``gumbel`` noise around alpha, with a straight-through gradient (GDAS); or a ``path``, a policy
+    drawn evenly, which trains weights alone. ``selection`` reads the policy off alpha (``argmax``), off what the
+    removal of each operation costs (``perturbation``, darts-pt), or off held-out losses (``tournament``).
+    """
+
+    epochs: Annotated[int, Field(ge=0)]
     batch_size: Annotated[int, Field(ge=2)]
+    relaxation: Literal["mixture", "gumbel", "path"] = "mixture"
     alpha: AlphaOptimiser = AlphaOptimiser()
     weights: WeightOptimiser = WeightOptimiser()
     order: Literal["first", "second"] = "first"
-    warmup_epochs: Annotated[int, Field(ge=0)] = 0
-    selection: Literal["argmax"] = "argmax"
+    warmup_epochs: Annotated[int, Field(ge=0)] = Field(0, description="first epochs, in which alpha stays as it is")
+    selection: Literal["argmax", "perturbation", "tournament"] = "argmax"
+    tune_epochs: Count | None = Field(None, description="after each decision of perturbation, each tournament round")
+    entrants: Annotated[int, Field(ge=2)] | None = Field(None, description="policies that a tournament begins with")
 
 
 class PolicySource(Section):
@@ -144,6 +153,16 @@ class PolicySource(Section):
     operation: Name | None = None
     magnitude: float | None = None
     path: str | None = None
+
+
+class PolicyBenchmark(Section):
+    """The bank of policies that searches are measured on (das.analysis.policy_benchmark): each one is retrained from
+    scratch with every training seed. Single operations and random policies are those of ``cell``, a grid."""
+
+    cell: Name
+    fusion: Name = "tsm"
+    random: Count
+    training_seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=2, description="two tell retraining noise")
 
 
 class Method(Section):
@@ -171,6 +190,7 @@ class Study(Section):
     searches: dict[Name, Search] = {}
     policies: dict[Name, PolicySource] = {}
     methods: dict[Name, Method]
+    policy_benchmark: PolicyBenchmark | None = None
 
     # -- what the study consists of ------------------------------------------------------------------------------
 
@@ -330,7 +350,8 @@ class _UniqueKeys(yaml.SafeLoader):
     numbers such as 3e-4, which YAML 1.1 takes for text."""
 
     def construct_mapping(self, node, deep=False):
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        merge = "tag:yaml.org,2002:merge"
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value if key.tag != merge]
         twice = next((key for key in keys if keys.count(key) > 1), None)
         if twice is not None:
             raise yaml.constructor.ConstructorError(None, None, f"key {twice!r} stands twice", node.start_mark)
@@ -401,6 +422,8 @@ def _contradictions(study: Study) -> Iterable[str]:
         for key in ("weights_of", "equal_compute_to"):
             other = getattr(method, key)
             references.append((f"methods.{name}.{key}", "methods", [other] if other else []))
+    if study.policy_benchmark:
+        references.append(("policy_benchmark.cell", "cells", [study.policy_benchmark.cell]))
     unknown = []
     for key, section, names in references:
         for name in names:
@@ -418,6 +441,7 @@ def _contradictions(study: Study) -> Iterable[str]:
     if study.study.reference not in study.study.methods:
         yield f"study.reference: is {study.study.reference!r}; should be one of study.methods"
     yield from _unknown_to_the_package(study)
+    yield from _contradictory_searches(study)
     yield from _contradictory_policies(study)
     yield from _contradictory_methods(study)
 
@@ -444,6 +468,26 @@ def _unknown_to_the_package(study: Study) -> Iterable[str]:
             yield f"{key}: is {value!r}; should be one of {', '.join(allowed)}"
 
 
+def _contradictory_searches(study: Study) -> Iterable[str]:
+    needs = {"argmax": set(), "perturbation": {"tune_epochs"}, "tournament": {"tune_epochs", "entrants"}}
+    for name, search in study.searches.items():
+        key, given = f"searches.{name}", {k for k in ("tune_epochs", "entrants") if getattr(search, k) is not None}
+        for missing in sorted(needs[search.selection] - given):
+            yield f"{key}.{missing}: is missing; selection {search.selection!r} needs it"
+        for unused in sorted(given - needs[search.selection]):
+            yield f"{key}.{unused}: is {getattr(search, unused)}; selection {search.selection!r} does not use it"
+        if (search.relaxation == "path") != (search.selection == "tournament"):
+            yield f"{key}.selection: is {search.selection!r}; 'tournament' and relaxation 'path' go together"
+        if search.relaxation == "path" and (search.order == "second" or search.warmup_epochs):
+            yield f"{key}.relaxation: is 'path', which learns no alpha: order and warmup_epochs have no place in it"
+        if search.relaxation != "mixture" and search.selection == "perturbation":
+            yield f"{key}.selection: is 'perturbation'; it removes operations from a mixture, not {search.relaxation!r}"
+        if search.relaxation != "path" and search.warmup_epochs >= search.epochs:
+            yield f"{key}.warmup_epochs: is {search.warmup_epochs} of {search.epochs} epochs; alpha would never move"
+    if study.policy_benchmark and study.cells[study.policy_benchmark.cell].magnitudes != "grid":
+        yield "policy_benchmark.cell: should have magnitudes 'grid', alike on every edge and for every seed"
+
+
 def _contradictory_policies(study: Study) -> Iterable[str]:
     needs = {
         "search": {"cell", "search"},
@@ -460,6 +504,10 @@ def _contradictory_policies(study: Study) -> Iterable[str]:
             yield f"policies.{name}.{key}: is missing; a policy with source {source.source!r} needs it"
         for key in sorted(given - needs[source.source]):
             yield f"policies.{name}.{key}: is {getattr(source, key)!r}; source {source.source!r} does not use it"
+        if source.source == "search" and not needs["search"] - given:
+            learnable = study.cells[source.cell].magnitudes == "learnable"
+            if learnable and study.searches[source.search].relaxation == "path":
+                yield f"policies.{name}.cell: has magnitudes 'learnable'; relaxation 'path' learns none"
 
 
 def _contradictory_methods(study: Study) -> Iterable[str]:
