@@ -94,6 +94,15 @@ READERS: dict[str, Reader] = {
         login=True,
         options={**_DAMAGED, "size": _count(768)},
     ),
+    "land_cover_embedded": Reader(
+        "land_cover",
+        "segmentation",
+        6,
+        64,
+        3,
+        "data/embedded/land_cover",
+        options={"train_tiles": _count(None), "test_tiles": _count(None)},
+    ),
     "folder": Reader(
         "folder",
         "classification",

@@ -22,7 +22,10 @@ from das.errors import DasError
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Images of one size in memory: ``images`` uint8 (N, C, H, W), ``labels`` int64 (N,) in [0, classes)."""
+    """Images of one size in memory: ``images`` uint8 (N, C, H, W), ``labels`` int64 in [0, classes).
+
+    Labels are (N,), or masks (N, H, W), where `das.data.frames.IGNORE` counts for nothing.
+    """
 
     images: Tensor
     labels: Tensor
@@ -37,8 +40,8 @@ class ImageSet:
 
     @property
     def strata(self) -> Tensor:
-        """What a stratified split keeps balanced, int64 (N,): here the labels."""
-        return self.labels
+        """What a stratified split keeps balanced, int64 (N,): the labels; with masks all zero."""
+        return self.labels if self.labels.ndim == 1 else torch.zeros(len(self), dtype=torch.int64)
 
     def subset(self, indices: Tensor) -> "ImageSet":
         """The images at ``indices`` (int64), in their order."""
