@@ -1,0 +1,111 @@
+"""Evaluation, checkpoints and schedules, against slow or closed forms."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from das.config import Compute, Recipe, load_study
+from das.data.sets import ImageSet
+from das.engine.evaluate import evaluate
+from das.engine.model import DasModel, load_model, save_checkpoint, weights_digest
+from das.engine.train import learning_rate
+from das.errors import DasError
+from das.video.policy import Policy
+
+SETTINGS = (
+    load_study([Path(__file__).parents[2] / "params.yaml"]).number("fashion_mnist", "resnet8", "das", 0).settings()
+)
+CLASSES = tuple("abcdefghij")
+
+
+def model_of(policy, fusion="tsm", seed=0):
+    settings = SETTINGS | {"method": SETTINGS["method"] | {"fusion": fusion}}
+    torch.manual_seed(seed)
+    return DasModel(settings, policy, CLASSES, [0.3], [0.4]), settings
+
+
+def images(count=23, seed=0):
+    draws = torch.Generator().manual_seed(seed)
+    pixels = torch.randint(0, 256, (count, 1, 28, 28), dtype=torch.uint8, generator=draws)
+    return ImageSet(pixels, torch.randint(0, 10, (count,), generator=draws))
+
+
+def test_evaluation_agrees_with_one_image_at_a_time():
+    model, _ = model_of(Policy.single("rotate", 10, 4))
+    data = images()
+    result = evaluate(model, data, Compute(), batch_size=10)
+    model.eval()
+    hits, losses = 0, []
+    for image, label in zip(data.images, data.labels, strict=True):
+        logits = model(image[None].float() / 255)[0].double()
+        hits += int(logits.argmax() == label)
+        losses.append((torch.logsumexp(logits, 0) - logits[label]).item())
+    assert result["accuracy"] == hits / len(data)
+    assert result["loss"] == pytest.approx(sum(losses) / len(losses), rel=1e-5)
+
+
+def test_normalisation_comes_after_the_image_to_video_step_so_that_the_outside_is_black():
+    moved_out = Policy.single("translate_x", 1.0, 3, schedule="signed")
+    model, _ = model_of(moved_out)
+    video = model.normalize(model.video(torch.ones(1, 1, 28, 28)))
+    assert torch.allclose(video[:, 0], torch.tensor((0.0 - 0.3) / 0.4))
+    assert torch.allclose(video[:, 1], torch.tensor((1.0 - 0.3) / 0.4))
+
+
+def test_a_checkpoint_gives_back_the_model(tmp_path):
+    model, settings = model_of(Policy.single("zoom", 1.1, 4))
+    save_checkpoint(tmp_path / "a.pt", model, settings)
+    loaded = load_model(tmp_path / "a.pt")
+    assert weights_digest(loaded) == weights_digest(model)
+    assert (loaded.policy, loaded.classes) == (model.policy, CLASSES)
+    pixels = torch.rand(3, 1, 28, 28)
+    assert torch.equal(loaded(pixels), model.eval()(pixels))
+
+
+def test_equal_models_are_equal_bytes_under_any_file_name(tmp_path):
+    for name in ("a.pt", "another_name.pt"):
+        save_checkpoint(tmp_path / name, *model_of(None, "none"))
+    assert (tmp_path / "a.pt").read_bytes() == (tmp_path / "another_name.pt").read_bytes()
+
+
+def test_one_frame_weights_look_at_several_frames_as_the_mean_of_their_logits(tmp_path):
+    model, settings = model_of(None, "none")
+    save_checkpoint(tmp_path / "a.pt", model, settings)
+    policy = Policy.single("translate_y", 0.1, 5)
+    several, one = load_model(tmp_path / "a.pt", policy), load_model(tmp_path / "a.pt")
+    pixels = torch.rand(2, 1, 28, 28)
+    frames = several.video(pixels)
+    expected = torch.stack([one(frames[:, t]) for t in range(5)]).mean(0)
+    assert torch.allclose(several(pixels), expected, atol=1e-5)
+
+
+def test_bad_checkpoints_are_named(tmp_path):
+    with pytest.raises(DasError, match=r"none\.pt: does not exist; make it with"):
+        load_model(tmp_path / "none.pt")
+    save_checkpoint(tmp_path / "cut.pt", *model_of(None, "none"))
+    (tmp_path / "cut.pt").write_bytes((tmp_path / "cut.pt").read_bytes()[:2000])
+    with pytest.raises(DasError, match=r"cut\.pt: is damaged"):
+        load_model(tmp_path / "cut.pt")
+    torch.save({"weights": {}}, tmp_path / "foreign.pt")
+    with pytest.raises(DasError, match=r"foreign\.pt: is no das-checkpoint of version 1"):
+        load_model(tmp_path / "foreign.pt")
+
+
+def test_learning_rates_follow_their_closed_forms():
+    def recipe(**settings):
+        return Recipe(epochs=100, batch_size=10, lr=0.4, **settings)
+
+    cosine = recipe(schedule="cosine", warmup_epochs=20)
+    assert learning_rate(cosine, 100, 5) == pytest.approx(0.1)  # a quarter of the warm-up
+    assert learning_rate(cosine, 100, 60) == pytest.approx(0.2)  # half of the cosine
+    assert learning_rate(cosine, 100, 100) == pytest.approx(0, abs=1e-12)
+    step = recipe(schedule="step", step_epochs=30, step_factor=0.2)
+    assert [learning_rate(step, 100, e) for e in (0, 29.9, 30, 60, 90)] == pytest.approx(
+        [0.4, 0.4, 0.08, 0.016, 0.0032]
+    )
+    assert learning_rate(step, 400, 119) == 0.4  # four times the epochs: the steps come four times as late
+    assert learning_rate(recipe(schedule="poly", poly_power=0.9), 100, 50) == pytest.approx(0.4 * 0.5**0.9)
+    assert learning_rate(recipe(schedule="constant"), 100, 99) == 0.4
+    assert math.isclose(learning_rate(cosine, 100, 20), 0.4)

@@ -1,0 +1,70 @@
+"""The command line as a person meets it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from das.video.policy import Policy
+
+ROOT = Path(__file__).parents[1]
+
+
+def das(*arguments, cwd=ROOT):
+    environment = {key: value for key, value in os.environ.items() if key != "DAS_STUDY"}
+    return subprocess.run(
+        [Path(sys.executable).parent / "das", *map(str, arguments)],
+        cwd=cwd, env=environment, capture_output=True, text=True,
+    )  # fmt: skip
+
+
+def test_help_names_every_command_and_gives_an_example():
+    text = das("--help").stdout
+    assert all(name in text for name in ("search", "train", "evaluate", "tables", "figures", "show"))
+    assert "Example: das train fashion_mnist resnet8 das --seed 0" in das("train", "--help").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("train", "fashion_mnst", "resnet8", "das"), ["'fashion_mnst'", "fashion_mnist"]),
+        (("train", "fashion_mnist", "resnet8", "baseline_tta"), ["baseline_tta", "das evaluate"]),
+        (("evaluate", "fashion_mnist", "resnet8", "das"), ["methods.das", "das train"]),
+        (("search", "fashion_mnist", "resnet8", "sarched"), ["'sarched'", "searched"]),
+        (("train", "fashion_mnist", "resnet8", "das", "-c", "nowhere.yaml"), ["nowhere.yaml", "cannot be read"]),
+    ],
+)
+def test_bad_requests_are_one_line_and_fail(arguments, words):
+    done = das(*arguments)
+    assert done.returncode == 1
+    assert done.stderr.startswith("das: ")
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert all(word in done.stderr for word in words)
+
+
+def test_training_without_its_policy_says_how_to_make_it(tmp_path):
+    done = das("train", "fashion_mnist", "resnet8", "das", "-c", ROOT / "params.yaml", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "results/policies/fashion_mnist/resnet8/searched/seed0.yaml: does not exist" in done.stderr
+
+
+def test_show_draws_the_frames_and_names_bad_files(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "photo.png")
+    Policy.single("rotate", 15, 4).save(tmp_path / "policy.yaml")
+    done = das("show", tmp_path / "policy.yaml", tmp_path / "photo.png", tmp_path / "strip.png")
+    assert done.returncode == 0, done.stderr
+    with Image.open(tmp_path / "strip.png") as strip:
+        assert strip.width > 2 * strip.height
+    (tmp_path / "photo.png").write_text("no picture")
+    done = das("show", tmp_path / "policy.yaml", tmp_path / "photo.png", tmp_path / "strip.png")
+    assert done.returncode == 1
+    assert "photo.png: cannot be read as a picture" in done.stderr
+    (tmp_path / "policy.yaml").write_text("format: das-policy\nversion: 1\nframes: 4\nnodes: nonsense\n")
+    done = das("show", tmp_path / "policy.yaml", tmp_path / "photo.png", tmp_path / "strip.png")
+    assert done.returncode == 1
+    assert "policy.yaml: nodes: 'nonsense'" in done.stderr
