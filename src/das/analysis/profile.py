@@ -54,8 +54,8 @@ def profile(
                 name, num_classes, count, fusion=fusion, fusion_options=options, in_channels=image_size[0]
             ).to(device)
             made[fusion, count] = model, torch.rand(batch, count, *image_size, device=device)
-        seconds = _shortest({kind: _step(*pair) for kind, pair in made.items()}, repetitions, device)
-        memory = {kind: peak_memory(_step(*pair), device) for kind, pair in made.items()}
+        seconds = shortest_seconds({kind: training_step(*pair) for kind, pair in made.items()}, repetitions, device)
+        memory = {kind: peak_memory(training_step(*pair), device) for kind, pair in made.items()}
         for (fusion, count), (model, videos) in made.items():
             rows.append(
                 {
@@ -102,7 +102,8 @@ def peak_memory(call: Callable[[], object], device: str = "cpu") -> int:
     return peak
 
 
-def _step(model: nn.Module, videos: torch.Tensor) -> Callable[[], None]:
+def training_step(model: nn.Module, videos: torch.Tensor) -> Callable[[], None]:
+    """Forward and backward of the cross-entropy of ``model(videos)``, as a call."""
     targets = torch.zeros(len(videos), dtype=torch.long, device=videos.device)
 
     def step():
@@ -112,8 +113,8 @@ def _step(model: nn.Module, videos: torch.Tensor) -> Callable[[], None]:
     return step
 
 
-def _shortest(calls: Mapping[object, Callable], repetitions: int, device: str) -> dict[object, float]:
-    """Seconds of each call's shortest repetition; the calls take turns."""
+def shortest_seconds(calls: Mapping[object, Callable], repetitions: int, device: str) -> dict[object, float]:
+    """Seconds of each call's shortest repetition, after one to warm up; the calls take turns."""
     shortest = dict.fromkeys(calls, float("inf"))
     for call in calls.values():
         call()

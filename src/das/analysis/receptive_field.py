@@ -154,7 +154,8 @@ def figure(fields: Mapping[str, tuple[np.ndarray, np.ndarray]], title: str | Non
             for side, share, colour in zip(sides, ("50 %", "99 %"), ("cyan", "white"), strict=True):
                 left, top = effect.shape[1] // 2 - side / 2, effect.shape[0] // 2 - side / 2
                 axis.add_patch(Rectangle((left, top), side, side, fill=False, edgecolor=colour, linewidth=1.2))
-                axis.text(left + 1, top + side - 1, share, color=colour, fontsize=7, va="bottom", clip_on=True)
+                label = {"facecolor": "black", "alpha": 0.6, "linewidth": 0, "pad": 0.8}
+                axis.text(left + 1, top + side - 1, share, color=colour, fontsize=7, clip_on=True, bbox=label)
             if not reach.all():
                 axis.contour(reach, levels=[0.5], colors="lime", linewidths=0.8, linestyles="dotted")
             axis.set(xticks=[], yticks=[], title=name)
@@ -162,5 +163,5 @@ def figure(fields: Mapping[str, tuple[np.ndarray, np.ndarray]], title: str | Non
         bar = chart.colorbar(picture, ax=axes, shrink=0.8, ticks=[0, 1])
         bar.ax.set_yticklabels(["none", "most"])
         bar.set_label("influence of a pixel")
-        chart.suptitle(title or "Where in the image the network's centre output looks")
+        chart.suptitle(title or "Where in the image the network's centre output looks (dotted: all that can reach it)")
     return chart
