@@ -25,9 +25,7 @@ def read(reader: str, root: Path, options: dict) -> Dataset:
             with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
                 images, masks = arrays[f"{name}_images"], arrays[f"{name}_masks"]
         except (KeyError, ValueError, zipfile.BadZipFile) as error:
-            raise DasError(
-                f"{path}: holds no {name}_images and {name}_masks ({error}); make it with {_REMAKE}"
-            ) from None
+            raise DasError(f"{path}: holds no {name} images and masks ({error}); make it with {_REMAKE}") from None
         count = options[f"{name}_tiles"] or len(images)
         if count > len(images):
             raise DasError(f"options.{name}_tiles: {count} is more than there are; use at most {len(images)}")
