@@ -144,9 +144,10 @@ def test_streamed_evaluation_is_resize_and_centre_crop(tmp_path):
 
 
 def test_framings_of_evaluation():
-    heights, widths, nothing = torch.tensor([100, 30]), torch.tensor([60, 90]), torch.empty(2, 0)
-    assert Centre(24, 0.5).boxes(heights, widths, nothing).tolist() == [[35, 15, 30, 30], [7, 37, 15, 15]]
-    assert Whole(24).boxes(heights, widths, nothing).tolist() == [[0, 0, 100, 100], [0, 0, 90, 90]]
+    assert Centre(24, 0.5).box(100, 60) == (35, 15, 30, 30)
+    assert Centre(24, 0.5).box(30, 90) == (7, 37, 15, 15)
+    assert Whole(24).box(100, 60) == (0, 0, 100, 100)
+    assert Whole(24).box(30, 90) == (0, 0, 90, 90)
 
 
 def test_mean_and_deviation_are_those_of_all_pixels(held, filed):

@@ -68,14 +68,14 @@ def bring(server, tmp_path):
 # -- the embedded subset ---------------------------------------------------------------------------------------------
 
 
-def test_the_embedded_set_is_balanced_small_and_fast_to_load():
+def test_the_embedded_set_is_balanced_and_small():
     dataset = das.data.load("fashion_mnist_embedded", root=EMBEDDED / "fashion_mnist")
     assert dataset.train.images.shape == (6000, 1, 28, 28)
     assert dataset.train.images.dtype == torch.uint8
     assert dataset.train.labels.bincount().tolist() == [600] * 10
     assert dataset.test.labels.bincount().tolist() == [200] * 10
     assert len(dataset.classes) == 10
-    assert sum(file.stat().st_size for file in EMBEDDED.rglob("*") if file.is_file()) <= 8_000_000
+    assert sum(file.stat().st_size for file in (EMBEDDED / "fashion_mnist").iterdir()) <= 8_000_000
 
 
 @pytest.mark.skipif(not DEBIAN.is_dir(), reason="needs the Debian package dataset-fashion-mnist")
@@ -389,7 +389,7 @@ def test_checking_options_costs_no_torch():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-@pytest.mark.parametrize("reader", [r for r, entry in names.READERS.items() if r != "fashion_mnist_embedded"])
+@pytest.mark.parametrize("reader", names.READERS)
 def test_a_missing_set_is_named(tmp_path, reader):
     with pytest.raises(DasError, match=str(tmp_path)):
         _ = das.data.load(reader, root=tmp_path / "nothing").train
@@ -457,10 +457,12 @@ def test_the_official_reader_on_real_cifar10():
     archive = Path(os.environ.get("DAS_CIFAR10_ARCHIVE", ""))
     if not archive.is_file():
         pytest.skip("DAS_CIFAR10_ARCHIVE names no cifar-10-python.tar.gz")
-    dataset = das.data.load("cifar10", root=archive.parent, options={"train_per_class": 50, "test_per_class": 10})
+    dataset = das.data.load("cifar10", root=archive.parent)
     assert dataset.classes[3] == "cat"
     images = dataset.train.images.float() / 255
-    assert images.shape == (500, 3, 32, 32)
-    # natural images: neighbouring pixels are alike, in rows and in columns
+    assert images.shape[1:] == (3, 32, 32)
+    # Natural images: neighbours are alike in rows and in columns. A wrong layout doubles these.
     for step in (images.diff(dim=2), images.diff(dim=3)):
-        assert step.abs().mean() < 0.25 * images.std()
+        assert step.abs().mean() < 0.35 * images.std()
+    # The training set's mean as commonly quoted for CIFAR-10.
+    torch.testing.assert_close(images.mean((0, 2, 3)), torch.tensor([0.4914, 0.4822, 0.4465]), rtol=0, atol=0.005)

@@ -51,10 +51,15 @@ class Batches:
         count = len(self.set)
         order = torch.arange(count) if generator is None else torch.randperm(count, generator=generator)
         for images, labels in self._read(order[: len(self) * self.batch_size].split(self.batch_size), generator):
-            images = images.to(self.dtype).div_(255)
             for step in self.augment:
+                if not getattr(step, "moves_pixels", False):
+                    images = self._in_unit_range(images)
                 images, labels = step(images, labels, generator)
+            images = self._in_unit_range(images)
             yield images.contiguous(memory_format=self.format), labels
+
+    def _in_unit_range(self, images: Tensor) -> Tensor:
+        return images.to(self.dtype).div_(255) if images.dtype == torch.uint8 else images
 
     def _read(self, chunks: Sequence[Tensor], generator: torch.Generator | None) -> Iterator[tuple[Tensor, Tensor]]:
         if isinstance(self.set, ImageSet):
@@ -68,7 +73,7 @@ class Batches:
 
 def _split_framing(images: ImageSet | FileSet, augment: list) -> tuple[object | None, list]:
     """Take the framing from the front of the augmentations of a set that is read from files."""
-    framing = augment.pop(0) if isinstance(images, FileSet) and augment and hasattr(augment[0], "boxes") else None
+    framing = augment.pop(0) if isinstance(images, FileSet) and augment and hasattr(augment[0], "box") else None
     for step in augment:
         if not callable(step):
             raise DasError(f"augment: {step} works only as the first augmentation of images read from files")

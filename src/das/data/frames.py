@@ -2,10 +2,10 @@
 
 A box is (top, left, height, width) in whole pixels and may reach beyond the image, where it is black (in masks:
 IGNORE). A framing says which box of an image to take: its ``size`` is the side of the result, ``draws`` how many
-uniform numbers it needs an image, ``boxes(heights, widths, draws)`` maps int64 (N,), int64 (N,) and float (N, draws)
-to int64 (N, 4).
+uniform numbers in [0, 1) it needs an image, ``box(height, width, draws)`` the box.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,13 +14,14 @@ from torch import Tensor
 from torch.nn import functional
 
 IGNORE = 255  # the mask value that no loss and no score counts
+Box = tuple[int, int, int, int]
 
 
 class Framing(Protocol):
     size: int
     draws: int
 
-    def boxes(self, heights: Tensor, widths: Tensor, draws: Tensor) -> Tensor: ...
+    def box(self, height: int, width: int, draws: Sequence[float]) -> Box: ...
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,12 @@ class Centre:
 
     size: int
     share: float = 1.0
-    draws: int = 0
 
-    def boxes(self, heights: Tensor, widths: Tensor, draws: Tensor) -> Tensor:
-        side = (torch.minimum(heights, widths) * self.share).round().long().clamp_min(1)
-        return torch.stack([(heights - side) // 2, (widths - side) // 2, side, side], dim=1)
+    draws = 0
+
+    def box(self, height: int, width: int, draws: Sequence[float] = ()) -> Box:
+        side = max(round(min(height, width) * self.share), 1)
+        return (height - side) // 2, (width - side) // 2, side, side
 
 
 @dataclass(frozen=True)
@@ -41,37 +43,36 @@ class Whole:
     """The whole image at the top left of a square as large as its longer side."""
 
     size: int
-    draws: int = 0
 
-    def boxes(self, heights: Tensor, widths: Tensor, draws: Tensor) -> Tensor:
-        side = torch.maximum(heights, widths)
-        zero = torch.zeros_like(side)
-        return torch.stack([zero, zero, side, side], dim=1)
+    draws = 0
+
+    def box(self, height: int, width: int, draws: Sequence[float] = ()) -> Box:
+        return 0, 0, max(height, width), max(height, width)
 
 
-def cut(image: Tensor, box: Tensor, size: int) -> Tensor:
+def cut(image: Tensor, box: Box, size: int) -> Tensor:
     """Resample the box of one image, uint8 (C, H, W), to uint8 (C, size, size), bilinear with antialiasing."""
     return functional.interpolate(_crop(image, box, 0)[None], (size, size), mode="bilinear", antialias=True)[0]
 
 
-def cut_mask(mask: Tensor, box: Tensor, size: int) -> Tensor:
+def cut_mask(mask: Tensor, box: Box, size: int) -> Tensor:
     """Resample the box of one mask, uint8 (H, W), to int64 (size, size) by nearest neighbours."""
     return functional.interpolate(_crop(mask[None], box, IGNORE)[None], (size, size), mode="nearest-exact")[0, 0].long()
 
 
-def _crop(image: Tensor, box: Tensor, fill: int) -> Tensor:
-    top, left, height, width = box.tolist()
+def _crop(image: Tensor, box: Box, fill: int) -> Tensor:
+    top, left, height, width = box
     inside = image[:, max(top, 0) : top + height, max(left, 0) : left + width]
     above, before = max(-top, 0), max(-left, 0)
     padding = (before, width - before - inside.shape[2], above, height - above - inside.shape[1])
     return functional.pad(inside, padding, value=fill) if any(padding) else inside
 
 
-def cut_batch(images: Tensor, boxes: Tensor, size: int) -> Tensor:
+def cut_batch(images: Tensor, boxes: Sequence[Box], size: int) -> Tensor:
     """`cut` for a batch of equal-sized float images (B, C, H, W) at once: two products with the filter's weights."""
-    boxes = boxes.to(images.device)
-    rows = _weights(boxes[:, 0], boxes[:, 2], images.shape[2], size).to(images.dtype)
-    columns = _weights(boxes[:, 1], boxes[:, 3], images.shape[3], size).to(images.dtype)
+    top, left, height, width = torch.tensor(boxes).to(images.device).unbind(1)
+    rows = _weights(top, height, images.shape[2], size).to(images.dtype)
+    columns = _weights(left, width, images.shape[3], size).to(images.dtype)
     return rows[:, None] @ images @ columns[:, None].transpose(2, 3)
 
 

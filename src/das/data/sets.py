@@ -127,12 +127,12 @@ class FileSet:
         """What evaluation sees of an image."""
         return Whole(self.size) if self.masked else Centre(self.size, self.share)
 
-    def item(self, index: int, framing: Framing, draws: Tensor) -> tuple[Tensor, Tensor]:
+    def item(self, index: int, framing: Framing, draws: Sequence[float]) -> tuple[Tensor, Tensor]:
         """Return image uint8 (3, S, S) and its target: int64 (), or mask int64 (S, S)."""
         file = self.files[index]
         picture = decode.image(file.read_bytes(), file)
         height, width = picture.shape[1:]
-        box = framing.boxes(torch.tensor([height]), torch.tensor([width]), draws[None])[0]
+        box = framing.box(height, width, draws)
         if not self.masked:
             return cut(picture, box, framing.size), self.targets[index]
         mask = decode.mask(self.targets[index].read_bytes(), self.targets[index])
@@ -153,10 +153,9 @@ class FileSet:
             pending = deque()
             try:
                 for chunk in indices:
-                    draws = torch.rand(len(chunk), framing.draws, generator=generator)
-                    pending.append(
-                        [pool.submit(self.item, i, framing, d) for i, d in zip(chunk.tolist(), draws, strict=True)]
-                    )
+                    draws = torch.rand(len(chunk), framing.draws, generator=generator).tolist()
+                    work = zip(chunk.tolist(), draws, strict=True)
+                    pending.append([pool.submit(self.item, index, framing, draw) for index, draw in work])
                     if len(pending) > self.AHEAD:
                         yield self._collect(pending.popleft())
                 while pending:

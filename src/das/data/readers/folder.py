@@ -53,10 +53,10 @@ def _settle(listed: FileSet, stream: bool, damaged: str) -> FileSet | ImageSet:
     """Deal with damaged images and, unless the set is streamed, read it into memory."""
     if stream and damaged == "refuse":  # a damaged image is refused when it is reached
         return listed
-    framing, nothing = Centre(listed.size), torch.empty(0)
+    framing = Centre(listed.size)
 
     def image(index: int) -> torch.Tensor | None:
-        picture, _ = listed.item(index, framing, nothing)
+        picture, _ = listed.item(index, framing, ())
         return None if stream else picture
 
     results = decode.attempt(image, range(len(listed)))
