@@ -51,6 +51,12 @@ def test_refuses_other_shapes(shape):
     assert str(shape) in str(error.value)
 
 
+@pytest.mark.parametrize(("arguments", "message"), [({"frames": 0}, "frames: 0"), ({"dropout": 1.0}, "dropout: 1.0")])
+def test_refuses_impossible_values(arguments, message):
+    with pytest.raises(DasError, match=message):
+        video_model(**{"name": "resnet8", "num_classes": 7, "frames": 1, **arguments})
+
+
 def test_dropout_is_before_the_classifier_and_the_only_one():
     for name in ("resnet8", "mobilenet_v2"):
         model = video_model(name, 2000, 1, dropout=0.5)

@@ -113,7 +113,7 @@ class GSM(_Gated):
 
     def fuse(self, x: Tensor) -> Tensor:
         half = x.shape[1] // 2
-        moving = self.gates(x).flatten(0, 1).repeat_interleave(half, dim=1) * x
+        moving = (x.unflatten(1, (2, half)) * self.gates(x).flatten(0, 1).unsqueeze(2)).flatten(1, 2)
         return _interleave(_Shift.apply(moving, self.frames, half, False) + (x - moving))
 
 

@@ -23,6 +23,12 @@ FUSIONS = ("none", "tsm", "gsm", "gsf", "gst")
 
 CONSENSUS = ("mean_logits", "mean_probabilities", "middle_frame", "learned_weights")
 
+#: Heads that make a backbone a segmentation network (segmentation.py).
+HEADS = ("pspnet", "deeplabv3", "fcn", "lraspp")
+
+#: How frames' predictions of a label per pixel become one (das.video.registration); the first is the default.
+DENSE_CONSENSUS = ("aligned_mean", "mean_logits", "middle_frame")
+
 
 def known_backbones() -> tuple[str, ...]:
     """Names that ``video_model`` takes as a backbone."""

@@ -13,21 +13,42 @@ from das.models.heads import replace_classifier
 from das.models.places import insert_fusion
 
 
-class VideoModel(nn.Module):
-    """A 2D ``network`` over every frame, temporal fusion at ``places`` inside it, ``consensus`` over its predictions.
+class FrameNetwork(nn.Module):
+    """A 2D ``network`` over every frame of a video, with temporal fusion at ``places`` inside it.
 
-    Attributes: ``network`` (frames (N, C, H, W) -> logits (N, K)), ``frames`` T, ``in_channels`` C, ``places`` (names
-    of the network's convolutions that have temporal fusion), ``consensus``.
+    Attributes: ``network``, ``frames`` T, ``in_channels`` C, ``places`` (names of the network's convolutions that have
+    temporal fusion).
     """
 
-    def __init__(self, network: nn.Module, frames: int, in_channels: int, places: Sequence[str], consensus: nn.Module):
+    def __init__(self, network: nn.Module, frames: int, in_channels: int, places: Sequence[str]):
         super().__init__()
         self.network = network
         self.frames = frames
         self.in_channels = in_channels
         self.places = list(places)
-        self.consensus = consensus
         self._fusions = [module for module in network.modules() if isinstance(module, TemporalFusion)]
+
+    def folded(self, videos: Tensor, frames: int) -> Tensor:
+        """Videos (B, T, C, H, W) -> frames (B*T, C, H, W), with fusion set to read T of them.
+
+        DasError for another shape than announced.
+        """
+        if videos.dim() != 5 or videos.shape[1:3] != (frames, self.in_channels) or 0 in videos.shape:
+            raise DasError(
+                f"video model: videos of shape {tuple(videos.shape)}; it reads (B, T, C, H, W) "
+                f"with T = {frames} and C = {self.in_channels}"
+            )
+        for module in self._fusions:
+            module.frames = frames
+        return videos.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+
+
+class VideoModel(FrameNetwork):
+    """A 2D network over every frame (frames (N, C, H, W) -> logits (N, K)) and ``consensus`` over its predictions."""
+
+    def __init__(self, network: nn.Module, frames: int, in_channels: int, places: Sequence[str], consensus: nn.Module):
+        super().__init__(network, frames, in_channels, places)
+        self.consensus = consensus
 
     def forward(self, videos: Tensor, frames: int | None = None) -> Tensor:
         """Videos (B, T, C, H, W) -> logits (B, K).
@@ -40,15 +61,7 @@ class VideoModel(nn.Module):
     def frame_logits(self, videos: Tensor, frames: int | None = None) -> Tensor:
         """Videos (B, T, C, H, W) -> logits of each frame (B, T, K); ``frames`` and errors as in ``forward``."""
         frames = self.frames if frames is None else frames
-        if videos.dim() != 5 or videos.shape[1:3] != (frames, self.in_channels) or 0 in videos.shape:
-            raise DasError(
-                f"video model: videos of shape {tuple(videos.shape)}; it reads (B, T, C, H, W) "
-                f"with T = {frames} and C = {self.in_channels}"
-            )
-        for module in self._fusions:
-            module.frames = frames
-        folded = videos.flatten(0, 1).contiguous(memory_format=torch.channels_last)
-        return self.network(folded).unflatten(0, (-1, frames))
+        return self.network(self.folded(videos, frames)).unflatten(0, (-1, frames))
 
 
 def video_model(
@@ -70,6 +83,10 @@ def video_model(
     Weights are drawn from torch's global generator. ``places`` overrides where fusion goes (``VideoModel.places``
     shows the default). DasError for unknown names, options that nothing takes, and networks without a place.
     """
+    if frames < 1:
+        raise DasError(f"frames: {frames}; a video has at least 1")
+    if not 0 <= dropout < 1:
+        raise DasError(f"dropout: {dropout} is outside [0, 1)")
     network = build_backbone(name, in_channels, pretrained=pretrained, options=backbone_options or {})
     replace_classifier(network, num_classes, dropout)
     places = insert_fusion(network, fusion, frames, fusion_options or {}, places)
