@@ -15,8 +15,8 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from das import augment
-from das.data.names import check_options
+from das.augment.names import check_dataset, check_method, check_together
+from das.data.names import READERS, check_options
 from das.errors import DasError
 from das.models.names import known_backbones, known_consensus, known_fusions
 
@@ -441,13 +441,14 @@ def _contradictions(study: Study) -> Iterable[str]:
     if study.study.reference not in study.study.methods:
         yield f"study.reference: is {study.study.reference!r}; should be one of study.methods"
     yield from _unknown_to_the_package(study)
+    yield from _impossible_augmentations(study)
     yield from _contradictory_searches(study)
     yield from _contradictory_policies(study)
     yield from _contradictory_methods(study)
 
 
 def _unknown_to_the_package(study: Study) -> Iterable[str]:
-    """Names and options that no reader, network, fusion, consensus or augmentation of the package answers to."""
+    """Names and options that no reader, network, fusion or consensus of the package answers to."""
     for name, dataset in study.datasets.items():
         try:
             check_options(dataset.reader, dataset.options)
@@ -458,14 +459,33 @@ def _unknown_to_the_package(study: Study) -> Iterable[str]:
     for name, method in study.methods.items():
         choices.append((f"methods.{name}.fusion", method.fusion, known_fusions()))
         choices.append((f"methods.{name}.consensus", method.consensus, known_consensus()))
-    for section in ("datasets", "methods"):
-        for name, entry in getattr(study, section).items():
-            for step in entry.augment:
-                step = step if isinstance(step, str) else " and ".join(step)
-                choices.append((f"{section}.{name}.augment", step, tuple(augment.NAMES)))
     for key, value, allowed in choices:
         if value not in allowed:
             yield f"{key}: is {value!r}; should be one of {', '.join(allowed)}"
+
+
+def _impossible_augmentations(study: Study) -> Iterable[str]:
+    """Augmentations that are unknown, in the wrong place, or cannot work on a data set of the grid."""
+    for name, dataset in study.datasets.items():
+        yield from (f"datasets.{name}.augment: {problem}" for problem in check_dataset(dataset.augment))
+    for name, method in study.methods.items():
+        yield from (f"methods.{name}.augment: {problem}" for problem in check_method(method.augment))
+        for dataset in map(study.datasets.get, study.study.datasets if name in study.study.methods else ()):
+            reader = READERS[dataset.reader]
+            size = _training_size(dataset)
+            for problem in check_together(method.augment, task=reader.task, size=size):
+                yield f"methods.{name}.augment: {problem} (data set {dataset.title!r})"
+
+
+def _training_size(dataset: Dataset) -> int | None:
+    """The side of the data set's training images, None where only the files tell."""
+    for entry in dataset.augment:
+        if isinstance(entry, dict):
+            for parameters in entry.values():
+                if "size" in parameters and type(parameters["size"]) is int:
+                    return parameters["size"]
+    size = dataset.options.get("size", READERS[dataset.reader].size)
+    return size if type(size) is int else None
 
 
 def _contradictory_searches(study: Study) -> Iterable[str]:

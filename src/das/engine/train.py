@@ -1,6 +1,9 @@
 """Training of one number, from scratch, on the full training set."""
 
 import math
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import torch
 from torch import nn
@@ -43,78 +46,113 @@ def learning_rate(recipe: Recipe, epochs: int, epoch: float) -> float:
             return recipe.lr
 
 
+@dataclass(frozen=True)
+class Fitted:
+    """A trained model, its curves (one value an epoch), the frames that passed a network in training, its costs."""
+
+    model: DasModel
+    curves: dict[str, list[float]]
+    train_frames: int
+    run: dict[str, Any]
+
+
 def train(number: Number, dataset: Dataset, policy: Policy | None) -> None:
     """Train ``number`` on ``dataset`` through ``policy`` and publish its checkpoint, number and run record.
 
+    An interrupted run continues after its last whole epoch and ends in the same bytes. Raises DasError when the loss
+    is no longer finite.
+    """
+    settings = number.settings()
+    resume = resume_state(number, dataset, policy)
+    fitted = fit(number, dataset, policy, resume)
+    save_checkpoint(number.checkpoint_path(), fitted.model, settings)
+    publish_number(
+        number,
+        fitted.model,
+        dataset,
+        curves=fitted.curves,
+        train_frames=fitted.train_frames,
+        weights=weights_digest(fitted.model),
+        run=fitted.run,
+    )
+    resume.discard()
+
+
+def resume_state(number: Number, dataset: Dataset, policy: Policy | None) -> ResumeState:
+    """Where an interrupted training of ``number`` is kept: it belongs to all that the training depends on."""
+    inputs = {"data": dataset.digest, "policy": policy.digest() if policy else None}
+    return ResumeState(*map(str, number.identity.values()), digest=digest(number.settings() | inputs))
+
+
+def fit(number: Number, dataset: Dataset, policy: Policy | None, resume: ResumeState) -> Fitted:
+    """Train on ``dataset.train`` and test on ``dataset.test`` after every epoch; continue from ``resume``.
+
     Initial weights, batches, crops and flips come from data set, backbone and seed: methods are compared in pairs that
-    start alike and see the same images in the same order. An interrupted run continues after its last whole epoch and
-    ends in the same bytes. Raises DasError when the loss is no longer finite.
+    start alike and see the same images in the same order. What a method draws beyond that is its own.
     """
     study, settings = number.study, number.settings()
-    recipe = study.recipes[study.datasets[number.dataset].recipe]
+    recipe, method = study.recipes[study.datasets[number.dataset].recipe], study.methods[number.method]
     device = prepare(study.compute)
-    paired = (number.dataset, number.backbone, number.seed)
-    inputs = {"data": dataset.digest, "policy": policy.digest() if policy else None}
-    resume = ResumeState(*map(str, number.identity.values()), digest=digest(settings | inputs))
+    paired, own = (number.dataset, number.backbone, number.seed), tuple(number.identity.values())
 
     torch.manual_seed(derive(*paired, "weights"))
     mean, std = mean_std(dataset.train)
-    model = DasModel(settings, policy, dataset.classes, mean, std).to(device)
-    optimiser = SGD(model.parameters(), recipe.lr, recipe.momentum, recipe.weight_decay)
-    steps = augment.build([*study.datasets[number.dataset].augment, *study.methods[number.method].augment])
-    train_batches = Batches(dataset.train, recipe.batch_size, steps, device=device, drop_last=True)
+    model = DasModel(settings, policy, dataset.classes, mean, std)
     criterion = nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
+    make_objective = augment.build_objective(method.augment)
+    objective = make_objective(model, criterion, partial(arithmetic, study.compute)).to(device)
+    parameters = [parameter for parameter in objective.parameters() if parameter.requires_grad]
+    optimiser = SGD(parameters, recipe.lr, recipe.momentum, recipe.weight_decay)
+    steps = augment.build([*study.datasets[number.dataset].augment, *method.augment], len(dataset.classes))
+    train_batches = Batches(dataset.train, recipe.batch_size, steps, device=device, drop_last=True)
 
     curves: dict[str, list[float]] = {"train_loss": [], "test_loss": [], "test_accuracy": []}
-    start, meter_state = 0, None
+    start, spent, test_device_s = 0, None, 0.0
     if state := resume.load():
-        model.network.load_state_dict(state["weights"])
+        objective.load_state_dict(state["objective"])
         optimiser.load_state_dict(state["optimiser"])
         set_random_state(state["random"])
-        curves, start, meter_state = state["curves"], state["epoch"], state["meter"]
-    meter = Meter(device, meter_state)
+        curves, start, spent, test_device_s = (state[key] for key in ("curves", "epoch", "meter", "test_device_s"))
+    meter = Meter(device, spent)
 
     for epoch in (epochs := Epochs(number.number_path(), number.epochs, start)):
-        model.train()
+        objective.train()
         total = torch.zeros((), device=device)
+        draws = generator(*own, "method", epoch)
+        augment.start_epoch([*steps, objective], draws)
         batches = train_batches.epoch(generator(*paired, "epoch", epoch))
         for step, (images, labels) in enumerate(epochs.batches(batches, len(train_batches)), start=1):
             progress = epoch + step / len(train_batches)
             optimiser.lr = learning_rate(recipe, number.epochs, progress)
-            with arithmetic(study.compute):
-                loss = criterion(model(images), labels)
             optimiser.zero_grad()
-            loss.backward()
+            for loss in objective.losses(images, labels, draws):
+                loss.backward()
+                total += loss.detach()
             if recipe.clip_norm:
-                nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
+                nn.utils.clip_grad_norm_(parameters, recipe.clip_norm)
             optimiser.step()
-            total += loss.detach()
+            objective.after_step(progress / number.epochs)
         mean_loss = float(total) / len(train_batches)
         if not math.isfinite(mean_loss):
             raise DasError(f"{number.number_path()}: the loss is {mean_loss} in epoch {epoch + 1}; lower recipes.*.lr")
+        before = meter.state()["device_s"]
         tested = evaluate(model, dataset.test, study.compute, batch_size=4 * recipe.batch_size)
+        test_device_s = meter.state()["device_s"] - before
         curves["train_loss"].append(mean_loss)
         curves["test_loss"].append(tested["loss"])
         curves["test_accuracy"].append(tested["accuracy"])
         epochs.report(f"loss {mean_loss:.4f}, test accuracy {tested['accuracy']:.2%}")
         resume.save({
-            "weights": model.network.state_dict(),
+            "objective": objective.state_dict(),
             "optimiser": optimiser.state_dict(),
             "random": random_state(),
             "curves": curves,
             "epoch": epoch + 1,
             "meter": meter.state(),
+            "test_device_s": test_device_s,
         })  # fmt: skip
 
-    save_checkpoint(number.checkpoint_path(), model, settings)
-    trained_images = number.epochs * len(train_batches) * recipe.batch_size
-    publish_number(
-        number,
-        model,
-        dataset,
-        curves=curves,
-        train_frames=trained_images * model.policy.frames,
-        weights=weights_digest(model),
-        run=meter.record(),
-    )
-    resume.discard()
+    train_frames = number.epochs * len(train_batches) * recipe.batch_size * model.policy.frames * objective.passes
+    run = meter.record()
+    run["cost"]["test_device_s"] = round(test_device_s, 3)
+    return Fitted(model, curves, train_frames, run)

@@ -1,0 +1,39 @@
+"""Random Erasing (Zhong et al. 2020), as in torchvision.transforms.RandomErasing but with a box for each image."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from das.augment.cutout import boxes
+
+
+@dataclass(frozen=True)
+class RandomErasing:
+    """Blacken a box with the given probability: area U(area) of the image, aspect (height/width) log-uniform.
+
+    A box that does not fit is drawn again, up to ten times; then the image stays as it is.
+    """
+
+    probability: float = 0.5
+    area: tuple[float, float] = (0.02, 0.33)
+    aspect: tuple[float, float] = (0.3, 3.3)
+
+    ATTEMPTS = 10
+
+    def __call__(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        count, _, height, width = images.shape
+        erased = torch.rand(count, 1, generator=generator) < self.probability
+        area, aspect = torch.rand(2, count, self.ATTEMPTS, generator=generator, dtype=torch.float64)
+        area = height * width * (self.area[0] + (self.area[1] - self.area[0]) * area)
+        low, high = map(math.log, self.aspect)
+        aspect = (low + (high - low) * aspect).exp()
+        tall, wide = (area * aspect).sqrt().round().long(), (area / aspect).sqrt().round().long()
+        fits = (tall < height) & (wide < width)
+        first = fits.int().argmax(1, keepdim=True)
+        tall, wide = tall.gather(1, first), wide.gather(1, first)
+        place = torch.rand(2, count, 1, generator=generator, dtype=torch.float64)
+        top, left = ((height - tall + 1) * place[0]).long(), ((width - wide + 1) * place[1]).long()
+        chosen = (erased & fits.any(1, keepdim=True)).view(-1, 1, 1, 1)
+        return images.masked_fill((boxes(top, left, tall, wide, height, width) & chosen).to(images.device), 0), labels

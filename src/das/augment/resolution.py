@@ -1,0 +1,23 @@
+"""Temporal resolution decrement (arXiv 2112.00954): some epochs see the images at half their resolution."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+class TemporalResolutionDecrement:
+    """In ``fraction`` of the epochs, drawn by chance, train at half the height and width (means of 2x2 pixels; an odd
+    last row or column is dropped); in the others, and in every test, at full size."""
+
+    def __init__(self, fraction: float = 0.5):
+        self.fraction = fraction
+        self.halved = False
+
+    def __repr__(self) -> str:
+        return f"TemporalResolutionDecrement(fraction={self.fraction})"
+
+    def start_epoch(self, generator: torch.Generator) -> None:
+        self.halved = bool(torch.rand((), generator=generator) < self.fraction)
+
+    def __call__(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        return F.avg_pool2d(images, 2) if self.halved else images, labels
