@@ -26,9 +26,9 @@ def image(content: bytes, origin: str | Path) -> Tensor:
 
     Raises `Damaged`, naming ``origin``, for anything else, for images cut short, and for more than MAX_PIXELS.
     """
-    from torchvision.io import ImageReadMode, decode_image
-
     _check_size(content, origin)
+    from torchvision.io import ImageReadMode, decode_image  # seconds, which sets in memory need not pay
+
     try:
         return decode_image(torch.frombuffer(bytearray(content), dtype=torch.uint8), ImageReadMode.RGB)
     except RuntimeError as error:
