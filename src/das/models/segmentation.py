@@ -67,19 +67,19 @@ class Body(nn.Module):
                 current = _dilate(module, current, after // before)
         for name, module in chain.items():
             self.add_module(name, module)
-        ends = {stride: max(place for place, other in enumerate(strides) if other == stride) for stride in kept}
+        final = {stride: max(place for place, other in enumerate(strides) if other == stride) for stride in kept}
         last = len(strides) - 1
-        before = ends[kept[-2]] if len(kept) > 1 else last
-        low = max((place for stride, place in ends.items() if stride <= LOW_STRIDE), default=before)
-        self.places = (low, before, last)
-        self.low_channels, self.auxiliary_channels, self.channels = (widths[place] for place in self.places)
+        before = final[kept[-2]] if len(kept) > 1 else last
+        low = max((place for stride, place in final.items() if stride <= LOW_STRIDE), default=before)
+        self.ends = (low, before, last)
+        self.low_channels, self.auxiliary_channels, self.channels = (widths[place] for place in self.ends)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         outputs = []
         for module in self.children():
             x = module(x)
             outputs.append(x)
-        return tuple(outputs[place] for place in self.places)
+        return tuple(outputs[place] for place in self.ends)
 
 
 def _chain(network: nn.Module) -> dict[str, nn.Module]:

@@ -1,0 +1,131 @@
+"""Predictions for frames that were moved, zoomed or turned, brought back into register with the image and averaged.
+
+A frame's position reads the image at one place for each of the policy's paths. The mean of these places, weighted as
+the paths are, is again an affine function of the position: the frame's *mean map*. It is the frame's map where all
+paths agree. Where different maps are superposed it says where a position looks on average, and that is what is undone:
+at a pixel of the image, a frame's prediction is read at the position whose mean place is that pixel. A frame counts
+there if that position lies in it and at least half of what it shows lies in the image. Frames of a scrambled layout
+have no geometry and are taken as they come.
+"""
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from das.errors import DasError
+from das.models.names import DENSE_CONSENSUS
+from das.video.compiled import CompiledPolicy
+from das.video.frames import Frames, remembered, sources
+from das.video.geometry import SAME, link
+from das.video.operations import OPERATIONS
+from das.video.policy import IMAGE, Choice, Edge, Policy
+from das.video.warp import Pattern, centres, coverage, padded, product, pushed, taps
+
+SMALLEST = 1e-3  # a mean map that makes areas smaller than this cannot be undone
+
+
+def mean_maps(policy: Policy, height: int, width: int) -> Tensor:
+    """The mean map of every frame, (T, 3, 3) float64: from a position in the frame to the place in the image it shows.
+
+    Both are in pixels about the centre, x then y; ``height`` and ``width`` are those of the frames.
+    """
+    strengths = torch.tensor(Frames(policy, sources(policy)).strengths, dtype=torch.float64)
+    still = torch.eye(3, dtype=torch.float64).expand(len(strengths), 3, 3)
+    if policy.frame_layout == "scrambled":
+        return still
+
+    def move(choice: Choice) -> Tensor:
+        if not link(choice):
+            return still
+        magnitudes = torch.tensor(choice.magnitudes, dtype=torch.float64)
+        return OPERATIONS[choice.operation].inverse(magnitudes, strengths, height, width)
+
+    maps = {IMAGE: still}
+    for index, edges in enumerate(policy.nodes):
+        moved = [maps[edge.source] @ sum(choice.weight * move(choice) for choice in edge.mixture) for edge in edges]
+        maps[index] = sum(moved) / len(edges)
+    return maps[len(policy.nodes) - 1]
+
+
+def visible(policy: Policy, height: int, width: int) -> Tensor:
+    """The share of what each position of each frame shows that lies in the image, for height x width images.
+
+    (T, H, W) float64 in [0, 1], H and W being the frames'.
+    """
+
+    def geometric(choice: Choice) -> Choice:
+        return choice if link(choice) else Choice("identity", weight=choice.weight)
+
+    nodes = tuple(
+        tuple(Edge(edge.source, tuple(map(geometric, edge.mixture))) for edge in edges) for edges in policy.nodes
+    )
+    bare = replace(policy, nodes=nodes, padding="zeros", node_reduce="mean")
+    image = torch.ones(1, 1, height, width, dtype=torch.float64)
+    return CompiledPolicy(bare, height, width, dtype=torch.float64)(image)[0, :, 0]
+
+
+class DenseConsensus:
+    """Frames' predictions of a label per pixel -> the image's.
+
+    ``name``: ``aligned_mean`` undoes each frame's mean map and averages the frames that show the pixel; ``mean_logits``
+    averages frames as they come (casarinsof/TRAS); ``middle_frame`` takes the untouched one alone.
+    """
+
+    def __init__(self, name: str, policy: Policy):
+        if name not in DENSE_CONSENSUS:
+            raise DasError(f"consensus: {name!r} is unknown; known: {', '.join(DENSE_CONSENSUS)}")
+        self.name, self.policy = name, policy
+        self._maps = {}
+
+    def __call__(self, logits: Tensor, height: int, width: int) -> Tensor:
+        """Logits (B, T, K, h, w) at any resolution -> (B, K, height, width), float32 or wider, differentiable.
+
+        ``height`` and ``width`` are the image's. Reading a frame where it shows a pixel, interpolating (bilinear, edge
+        values beyond the outermost centres) and averaging are one constant sparse map, so that nothing is interpolated
+        twice, no frame is blown up, and the gradient is the same bit for bit on every run.
+        """
+        batch, frames, channels, *low = logits.shape
+        key = (*low, height, width, logits.device)
+        pattern, values = remembered(self._maps, key, lambda: self._map(low, (height, width), logits.device))
+        table = logits.to(torch.promote_types(logits.dtype, torch.float32)).permute(1, 3, 4, 0, 2)
+        table = table.reshape(-1, batch * channels)
+        if len(table) != pattern.columns:
+            raise DasError(f"logits: {frames} frames; the policy makes {self.policy.frames}")
+        fused = product(pattern, values.to(table.dtype), table)
+        return fused.view(height, width, batch, channels).permute(2, 3, 0, 1)
+
+    def _map(self, low: list[int], image: tuple[int, int], device: torch.device) -> tuple[Pattern, Tensor]:
+        frames = Frames(self.policy, sources(self.policy))
+        *size, top, left = frames.window(*image)
+        pixels = centres(*size).view(*size, 2)[top : top + image[0], left : left + image[1]].reshape(1, -1, 2)
+        positions, counts = self._positions(pixels, size, image)
+        scale = torch.tensor([low[1] / size[1], low[0] / size[0]], dtype=torch.float64)
+        index, weight = taps(padded(positions * scale, "border", *low), *low)  # (T, pixels, 4)
+        weight = weight * (counts / counts.sum(0))[..., None]
+        index = index + torch.arange(len(index))[:, None, None] * low[0] * low[1]
+        kept = weight.flatten(2) != 0
+        rows = torch.arange(pixels.shape[1])[None, :, None].expand_as(index)[kept]
+        order = rows.argsort(stable=True)
+        starts = torch.searchsorted(rows[order], torch.arange(pixels.shape[1] + 1))
+        pattern = Pattern(starts.to(device), index[kept][order].to(device), len(frames.strengths) * low[0] * low[1])
+        return pattern, weight[kept][order].to(device)
+
+    def _positions(self, pixels: Tensor, size: list[int], image: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        """Where each frame shows each pixel, (T, pixels, 2), and whether it counts there, (T, pixels) of 0 and 1."""
+        count, middle = self.policy.frames, self.policy.frames // 2
+        as_they_come = pixels.expand(count, -1, -1)
+        if self.name == "middle_frame":
+            return as_they_come, (torch.arange(count) == middle).double()[:, None].expand(-1, pixels.shape[1])
+        if self.name == "mean_logits" or self.policy.frame_layout == "scrambled":
+            return as_they_come, torch.ones(as_they_come.shape[:2], dtype=torch.float64)
+        maps = mean_maps(self.policy, *size)
+        undone = maps[:, :2, :2].det().abs() > SMALLEST
+        maps = torch.where(undone[:, None, None], maps, torch.eye(3, dtype=torch.float64))
+        positions = pushed(pixels, torch.linalg.inv(maps))
+        index, weight = taps(positions, *size)
+        shown = visible(self.policy, *image).flatten(1)
+        shown = (shown.gather(1, index.flatten(1)).view_as(weight) * weight).sum(-1)
+        counts = undone[:, None] & (coverage(positions, *size) > 1 - SAME) & (shown > 0.5 - SAME)
+        counts[middle] = True
+        return positions, counts.double()
