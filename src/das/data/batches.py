@@ -90,4 +90,4 @@ class Normalize(nn.Module):
         self.register_buffer("offset", -mean / std)
 
     def forward(self, images: Tensor) -> Tensor:
-        return images * self.scale.to(images.dtype) + self.offset.to(images.dtype)
+        return torch.addcmul(self.offset.to(images.dtype), images, self.scale.to(images.dtype))
