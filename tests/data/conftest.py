@@ -1,7 +1,6 @@
 """Small archives in the official layouts, and a server on the loopback interface that misbehaves on request."""
 
 import gzip
-import hashlib
 import io
 import pickle
 import struct
@@ -242,7 +241,3 @@ def server():
     yield running
     running.httpd.shutdown()
     running.httpd.server_close()
-
-
-def md5(content: bytes) -> str:
-    return hashlib.md5(content).hexdigest()
