@@ -11,6 +11,7 @@ min_version("9.20")
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
 include: "workflow/rules/policies.smk"
 include: "workflow/rules/numbers.smk"
 include: "workflow/rules/folders.smk"

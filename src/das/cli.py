@@ -31,7 +31,7 @@ def _images(study, dataset: str):
     from das import data
 
     settings = study.datasets[dataset]
-    return data.load(settings.reader, root=settings.root and Path(settings.root), options=settings.options)
+    return data.load(settings.reader, root=Path(settings.folder), options=settings.options)
 
 
 def _policy(number):
@@ -41,6 +41,24 @@ def _policy(number):
     if path and not Path(path).exists():
         raise DasError(f"{path}: does not exist; make it with `snakemake {path}` or `das search`")
     return Policy.load(path) if path else None
+
+
+@app.command()
+def fetch(dataset: Dataset, study_files: StudyFiles = PARAMS):
+    """Download a data set, verify and prepare it; downloads resume. Where it needs a login, say what to put where.
+
+    Example: das fetch cifar10 --study params.yaml --study config/paper.yaml
+    """
+    from das.config import load_study
+    from das.data.download import fetch
+    from das.data.prepared import prepare
+
+    study = load_study(study_files)
+    study.require(datasets=dataset)
+    settings = study.datasets[dataset]
+    folder = Path(settings.folder)
+    fetch(settings.reader, folder, overrides=settings.sources, optional=settings.options.get("augmented", False))
+    print(prepare(settings.reader, folder))
 
 
 @app.command()

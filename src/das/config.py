@@ -57,9 +57,15 @@ class Dataset(Section):
     title: str
     reader: Name
     root: str | None = Field(None, description="where the files lie, if not in the reader's own place")
+    sources: dict[str, dict[str, Any]] = Field({}, description="files from elsewhere than data/sources.yaml says")
     options: dict[str, Any] = {}
     recipe: Name
     augment: Augmentations = Field([], description="of training images only, before the video")
+
+    @property
+    def folder(self) -> str | None:
+        """Where the files lie; None where the reader has no place of its own and the study names none."""
+        return self.root or READERS[self.reader].root
 
 
 class Backbone(Section):
@@ -261,7 +267,7 @@ class Number:
         study, method = self.study, self.study.methods[self.method]
         dataset, backbone = study.datasets[self.dataset], study.backbones[self.backbone]
         resolved = {
-            "dataset": dataset.model_dump(exclude={"recipe", "title"}),
+            "dataset": dataset.model_dump(exclude={"recipe", "title", "sources", "root"}),
             "backbone": backbone.model_dump(exclude={"title"}),
             "recipe": study.recipes[dataset.recipe].model_dump() | {"epochs": self.epochs},
             "method": method.model_dump(exclude={"title", "policy", "weights_of", "equal_compute_to"}),
@@ -454,6 +460,9 @@ def _unknown_to_the_package(study: Study) -> Iterable[str]:
             check_options(dataset.reader, dataset.options)
         except DasError as error:
             yield f"datasets.{name}.{error}"
+        else:
+            if dataset.folder is None:
+                yield f"datasets.{name}.root: is missing; reader {dataset.reader!r} reads files of your own"
     choices = [(f"backbones.{name}.network", b.network, known_backbones()) for name, b in study.backbones.items()]
     choices += [(f"policies.{name}.fusion", policy.fusion, known_fusions()) for name, policy in study.policies.items()]
     for name, method in study.methods.items():

@@ -23,6 +23,11 @@ MEMORY_MB = (
 )
 TRAINED = [name for name, method in STUDY.methods.items() if not method.weights_of]
 TESTED = [name for name, method in STUDY.methods.items() if method.weights_of]
+FETCHED = {
+    dataset.folder.removeprefix("data/raw/"): name
+    for name, dataset in STUDY.datasets.items()
+    if dataset.folder.startswith("data/raw/")
+}
 SEARCHED = [
     name for name, policy in STUDY.policies.items() if policy.source == "search"
 ]
@@ -52,8 +57,11 @@ def number_of(wildcards, method=None):
 
 
 def data_files(wildcards):
-    """What must be there for a data set to be read."""
-    return []
+    """What says that a data set is there: the mark of a fetched one, the checksums of an embedded one."""
+    folder = STUDY.datasets[wildcards.dataset].folder
+    if folder.startswith("data/raw/"):
+        return ancient(f"{folder}/prepared.json")
+    return f"{folder}/SHA256SUMS" if folder.startswith("data/embedded/") else []
 
 
 def policy_file(wildcards):
@@ -80,7 +88,9 @@ def policy_digest(wildcards):
     return digest(
         {
             "policy": policy_settings(STUDY, wildcards.policy),
-            "dataset": dataset.model_dump(exclude={"title", "recipe"}),
+            "dataset": dataset.model_dump(
+                exclude={"title", "recipe", "sources", "root"}
+            ),
             "backbone": backbone.model_dump(exclude={"title"}),
             "compute": STUDY.compute.model_dump(),
         }

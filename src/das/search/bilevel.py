@@ -1,7 +1,9 @@
-"""Bilevel search of a policy (DARTS; quark0/darts, ruocwang/darts-pt): weights on one half of the training set, alpha
-on the other, in turn. The test set is not used."""
+"""Bilevel search of a policy (DARTS; quark0/darts, ruocwang/darts-pt): weights on one half of the training set, the
+architecture on the other, in turn; then the selection. The test set is not used."""
 
 import math
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -21,21 +23,15 @@ from das.engine.provenance import Meter
 from das.engine.resume import ResumeState, random_state, set_random_state
 from das.errors import DasError
 from das.models import video_model
-from das.search.architect import first_order
+from das.search.architect import Batch, first_order, second_order
+from das.search.relaxation import RELAXATIONS, noise_like
+from das.search.selection import SELECTIONS
 from das.seeding import derive, generator
 from das.video.cell import Cell
 from das.video.policy import Policy
 
-
-class Supernet(nn.Module):
-    """The relaxed cell, normalisation and the video network: images (B, C, H, W) in [0, 1] to logits (B, classes)."""
-
-    def __init__(self, cell: Cell, normalize: Normalize, network: nn.Module):
-        super().__init__()
-        self.cell, self.normalize, self.network = cell, normalize, network
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.network(self.normalize(self.cell(images)))
+#: What makes videos (B, T, C, H, W) of images (B, C, H, W): the cell with some weights, or a policy.
+ToVideo = Callable[[Tensor], Tensor]
 
 
 def entropy(alpha: Tensor) -> float:
@@ -45,7 +41,11 @@ def entropy(alpha: Tensor) -> float:
 
 
 class BilevelSearch:
-    """One search: the policy that ``policies.<policy>`` of ``study`` describes, for a data set, backbone and seed."""
+    """One search: the policy that ``policies.<policy>`` of ``study`` describes, for a data set, backbone and seed.
+
+    Selections and scores work with its ``cell``, ``network``, ``settings``, ``history`` and ``contestants`` through
+    ``tune``, ``held_out`` and ``save``.
+    """
 
     def __init__(self, study: Study, dataset: str, backbone: str, policy: str, seed: int, images: Dataset):
         source, data, net = study.policies[policy], study.datasets[dataset], study.backbones[backbone]
@@ -54,7 +54,7 @@ class BilevelSearch:
         self.device = prepare(study.compute)
         depends_on = {
             "policy": policy_settings(study, policy),
-            "dataset": data.model_dump(exclude={"title", "recipe"}),
+            "dataset": data.model_dump(exclude={"title", "recipe", "sources", "root"}),
             "backbone": net.model_dump(exclude={"title"}),
             "compute": study.compute.model_dump(),
             "data": images.train.digest,
@@ -62,126 +62,216 @@ class BilevelSearch:
         self.resume = ResumeState("search", *map(str, self.identity), digest=digest(depends_on))
 
         torch.manual_seed(derive(*self.identity, "weights"))
-        cell = Cell(**study.cells[source.cell].model_dump(), seed=derive(*self.identity, "cell"))
+        self.cell = Cell(**study.cells[source.cell].model_dump(), seed=derive(*self.identity, "cell")).to(self.device)
         mean, std = mean_std(images.train)
-        network = video_model(
+        self.normalize = Normalize(mean, std).to(self.device)
+        self.network = video_model(
             net.network,
             num_classes=len(images.classes),
-            frames=cell.family.frames,
+            frames=self.cell.family.frames,
             fusion=source.fusion,
             backbone_options=net.options,
             in_channels=len(mean),
             pretrained=net.pretrained,
             dropout=net.dropout,
+        ).to(self.device)
+        self.relax = RELAXATIONS[self.settings.relaxation]
+        self.architecture = list(self.cell.parameters())
+        decay = self.settings.alpha.weight_decay
+        self.architect = torch.optim.Adam(
+            [  # the decay of alpha is towards an even mixture; magnitudes have no such middle
+                {"params": [parameter], "weight_decay": decay if parameter is self.cell.alpha else 0.0}
+                for parameter in self.architecture
+            ],
+            lr=self.settings.alpha.lr,
+            betas=self.settings.alpha.betas,
         )
-        self.supernet = Supernet(cell, Normalize(mean, std), network).to(self.device)
-        self.alpha = self.supernet.cell.alpha
-        self.alpha_optimiser = torch.optim.Adam([self.alpha], **self.settings.alpha.model_dump())
-        weights = self.settings.weights
-        self.optimiser = SGD(network.parameters(), weights.lr, weights.momentum, weights.weight_decay)
-        steps = augment.build(data.augment)
-        self.weight_half, self.alpha_half = (
-            Batches(
-                images.train.subset(half), self.settings.batch_size, steps, device=self.device, drop_last=True
-            )
-            for half in halves(images.train.strata, *self.identity)
-        )  # fmt: skip
-        self.history: dict[str, list] = {
-            "alpha": [self.alpha.tolist()],
-            "entropy": [entropy(self.alpha)],
+        self.optimiser = self._optimiser()
+        steps, batch_size = augment.build(data.augment), self.settings.batch_size
+        weight_half, alpha_half = map(images.train.subset, halves(images.train.strata, *self.identity))
+        self.weight_batches, self.alpha_batches = (
+            Batches(half, batch_size, steps, device=self.device, drop_last=True) for half in (weight_half, alpha_half)
+        )
+        self.held_out_batches = Batches(alpha_half, 4 * batch_size, device=self.device)
+        if not len(self.weight_batches):
+            raise DasError(f"searches.*.batch_size: is {batch_size}, but half the training set is {len(weight_half)}")
+        self.history: dict[str, Any] = {
+            "alpha": [self.cell.alpha.tolist()],
+            "entropy": [entropy(self.cell.alpha)],
             "train_loss": [],
             "val_loss": [],
             "val_accuracy": [],
-            "candidates": [choice.operation for choice in cell.family.candidates[0]],
-            "space_size": cell.family.size(),
+            "candidates": [choice.operation for choice in self.cell.family.candidates[0]],
+            "space_size": self.cell.family.size(),
+            "selection": {"rule": self.settings.selection},
         }
+        self.contestants: dict[int, dict[str, Tensor]] = {}
+        self.seconds: list[float] = []
+        self.epoch, self.meter = 0, None
 
     def run(self) -> tuple[Policy, dict[str, Any], dict[str, Any]]:
-        """Return the policy, the history (per epoch: alpha and its entropy, from the start on; mean losses on both
-        halves and held-out accuracy) and the run record.
+        """Return the policy, the history and the run record.
 
-        An interrupted search continues after its last whole epoch and ends in the same policy. Raises DasError when a
-        loss is no longer finite.
+        The history holds per epoch, from the start on, alpha and its entropy, and per epoch the mean losses on both
+        halves and the held-out accuracy, as the steps met them; then what the selection saw. The run record adds
+        `epochs_device_s`. An interrupted search continues after its last whole epoch or step of the selection, and
+        ends in the same policy. Raises DasError when a loss is no longer finite.
         """
-        state = self.resume.load()
-        start, spent = self._restore(state) if state else (0, None)
-        meter = Meter(self.device, spent)
-        for epoch in (epochs := Epochs(f"search {'/'.join(map(str, self.identity))}", self.settings.epochs, start)):
-            train_loss, val_loss, val_accuracy = self._epoch(epoch, epochs)
-            if not math.isfinite(train_loss + val_loss):
-                raise DasError(f"{epochs.title}: the loss is {train_loss + val_loss}; lower searches.*.weights.lr")
-            for key, value in (
-                ("alpha", self.alpha.tolist()),
-                ("entropy", entropy(self.alpha)),
-                ("train_loss", train_loss),
-                ("val_loss", val_loss),
-                ("val_accuracy", val_accuracy),
-            ):
-                self.history[key].append(value)
-            epochs.report(
-                f"loss {train_loss:.4f}, held-out loss {val_loss:.4f}, held-out accuracy {val_accuracy:.2%}, "
-                f"alpha entropy {self.history['entropy'][-1]:.4f}"
-            )
-            self.resume.save(self._state(epoch + 1, meter))
-        policy = self.supernet.cell.policy(provenance={"source": "search", "identity": list(self.identity)})
-        return policy, self.history, meter.record()
+        self._restore(self.resume.load())
+        for epoch in (
+            epochs := Epochs(f"search {'/'.join(map(str, self.identity))}", self.settings.epochs, self.epoch)
+        ):
+            before = self.meter.state()["device_s"]
+            losses = self._epoch(epoch, epochs)
+            self._record(epochs, *losses)
+            self.epoch = epoch + 1
+            self.seconds.append(round(self.meter.state()["device_s"] - before, 3))
+            self.save()
+        policy = SELECTIONS[self.settings.selection](self, {"source": "search", "identity": list(self.identity)})
+        return policy, self.history, self.meter.record() | {"epochs_device_s": self.seconds}
+
+    def _record(self, epochs: Epochs, train_loss: float, val_loss: float, val_accuracy: float) -> None:
+        if not math.isfinite(train_loss + val_loss):
+            raise DasError(f"{epochs.title}: the loss is {train_loss + val_loss}; lower searches.*.weights.lr")
+        values = {
+            "alpha": self.cell.alpha.tolist(),
+            "entropy": entropy(self.cell.alpha),
+            "train_loss": train_loss,
+            "val_loss": val_loss,
+            "val_accuracy": val_accuracy,
+        }
+        for key, value in values.items():
+            self.history[key].append(value)
+        epochs.report(
+            f"loss {train_loss:.4f}, held-out loss {val_loss:.4f}, held-out accuracy {val_accuracy:.2%}, "
+            f"alpha entropy {values['entropy']:.4f}"
+        )
+
+    # -- one epoch -----------------------------------------------------------------------------------------------
 
     def _epoch(self, epoch: int, epochs: Epochs) -> tuple[float, float, float]:
-        weights = self.settings.weights
-        cosine = (1 + math.cos(math.pi * epoch / self.settings.epochs)) / 2
-        self.optimiser.lr = weights.lr_min + (weights.lr - weights.lr_min) * cosine
+        """Mean loss on the weight half, and mean loss and accuracy on the alpha half."""
+        self.optimiser.lr = self._cosine(epoch / self.settings.epochs)
+        draws = generator(*self.identity, "relaxation", epoch)
         pairs = zip(
-            self.weight_half.epoch(generator(*self.identity, "weight half", epoch)),
-            self.alpha_half.epoch(generator(*self.identity, "alpha half", epoch)),
+            self.weight_batches.epoch(generator(*self.identity, "weight half", epoch)),
+            self.alpha_batches.epoch(generator(*self.identity, "alpha half", epoch)),
             strict=False,
         )
-        steps = min(len(self.weight_half), len(self.alpha_half))
+        steps = min(len(self.weight_batches), len(self.alpha_batches))
+        learns = self.settings.relaxation != "path" and epoch >= self.settings.warmup_epochs
         totals = torch.zeros(3, device=self.device)
-        self.supernet.train()
+        self.network.train()
         for training, validation in epochs.batches(pairs, steps):
-            val_loss, correct = self._alpha_step(validation)
-            totals += torch.stack([self._weight_step(training), val_loss, correct])
+            held_out = self._architecture_step(training, validation, noise_like(self.cell.alpha, draws), learns)
+            with torch.no_grad():
+                weights = self.relax(self.cell.family, self.cell.alpha, noise_like(self.cell.alpha, draws))
+            loss = self._weight_step(self.optimiser, training, partial(self.cell, weights=weights))
+            totals += torch.stack([loss, *held_out])
         train_loss, val_loss, val_accuracy = (totals / steps).tolist()
         return train_loss, val_loss, val_accuracy
 
-    def _loss(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        """Mean cross-entropy and accuracy on ``batch``."""
-        images, labels = batch
-        with arithmetic(self.compute):
-            logits = self.supernet(images)
-            loss = F.cross_entropy(logits, labels)
-        return loss, (logits.detach().argmax(1) == labels).float().mean()
+    def _architecture_step(
+        self, training: Batch, validation: Batch, noise: Tensor, learns: bool
+    ) -> tuple[Tensor, Tensor]:
+        """Move the architecture down the held-out loss, if it ``learns``; return that loss and accuracy."""
 
-    def _alpha_step(self, validation: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        self.alpha.grad, loss, accuracy = first_order(self._loss, self.alpha, validation)
-        self.alpha_optimiser.step()
-        return loss, accuracy
+        def loss(batch: Batch, weights: Sequence[Tensor] | None) -> tuple[Tensor, Tensor]:
+            relaxed = self.relax(self.cell.family, self.cell.alpha, noise)
+            return self._loss(batch, partial(self.cell, weights=relaxed), weights)
 
-    def _weight_step(self, training: tuple[Tensor, Tensor]) -> Tensor:
-        self.alpha.requires_grad_(False)
-        loss, _ = self._loss(training)
-        self.alpha.requires_grad_(True)
-        self.optimiser.zero_grad()
+        if not learns:
+            with torch.no_grad():
+                return loss(validation, None)
+        if self.settings.order == "first":
+            gradients, value, accuracy = first_order(loss, self.architecture, validation)
+        else:
+            gradients, value, accuracy = second_order(loss, self.architecture, self.optimiser, training, validation)
+        for parameter, gradient in zip(self.architecture, gradients, strict=True):
+            parameter.grad = gradient
+        self.architect.step()
+        return value, accuracy
+
+    def _weight_step(self, optimiser: SGD, batch: Batch, to_video: ToVideo) -> Tensor:
+        self.cell.requires_grad_(False)
+        loss, _ = self._loss(batch, to_video)
+        self.cell.requires_grad_(True)
+        optimiser.zero_grad()
         loss.backward()
-        nn.utils.clip_grad_norm_(self.supernet.network.parameters(), self.settings.weights.clip_norm)
-        self.optimiser.step()
+        nn.utils.clip_grad_norm_(optimiser.parameters, self.settings.weights.clip_norm)
+        optimiser.step()
         return loss.detach()
 
-    def _state(self, epoch: int, meter: Meter) -> dict[str, Any]:
-        return {
-            "supernet": self.supernet.state_dict(),
+    def _loss(self, batch: Batch, to_video: ToVideo, weights: Sequence[Tensor] | None = None) -> tuple[Tensor, Tensor]:
+        """Mean cross-entropy and accuracy on ``batch``. A trial with other ``weights`` leaves the network's running
+        statistics as they are."""
+        images, labels = batch
+        with arithmetic(self.compute):
+            videos = self.normalize(to_video(images))
+            if weights is None:
+                logits = self.network(videos)
+            else:
+                names = [name for name, _ in self.network.named_parameters()]
+                state = {name: buffer.clone() for name, buffer in self.network.named_buffers()}
+                state.update(zip(names, weights, strict=True))
+                logits = torch.func.functional_call(self.network, state, (videos,))
+            loss = F.cross_entropy(logits.float(), labels)
+        return loss, (logits.detach().argmax(1) == labels).float().mean()
+
+    # -- what selections use -------------------------------------------------------------------------------------
+
+    def tune(self, to_video: ToVideo, *step: str | int) -> None:
+        """Train the weights for `tune_epochs` epochs: one cosine cycle, fresh momentum. ``step`` seeds the batches."""
+        optimiser, epochs = self._optimiser(), self.settings.tune_epochs
+        steps, done = epochs * len(self.weight_batches), 0
+        self.network.train()
+        for epoch in range(epochs):
+            for batch in self.weight_batches.epoch(generator(*self.identity, *step, epoch)):
+                optimiser.lr = self._cosine(done / steps)
+                self._weight_step(optimiser, batch, to_video)
+                done += 1
+
+    @torch.no_grad()
+    def held_out(self, to_video: ToVideo) -> tuple[float, float]:
+        """Mean cross-entropy and accuracy on the alpha half, not augmented."""
+        self.network.eval()
+        totals = torch.zeros(2, device=self.device)
+        for batch in self.held_out_batches.epoch():
+            totals += len(batch[1]) * torch.stack(self._loss(batch, to_video))
+        loss, accuracy = (totals / len(self.held_out_batches.set)).tolist()
+        return loss, accuracy
+
+    def save(self) -> None:
+        """Keep everything that an interrupted search needs to continue from here."""
+        self.resume.save({
+            "cell": self.cell.state_dict(),
+            "network": self.network.state_dict(),
             "optimiser": self.optimiser.state_dict(),
-            "alpha_optimiser": self.alpha_optimiser.state_dict(),
+            "architect": self.architect.state_dict(),
             "random": random_state(),
             "history": self.history,
-            "epoch": epoch,
-            "meter": meter.state(),
-        }
+            "contestants": self.contestants,
+            "epoch": self.epoch,
+            "seconds": self.seconds,
+            "meter": self.meter.state(),
+        })  # fmt: skip
 
-    def _restore(self, state: dict[str, Any]) -> tuple[int, dict[str, float]]:
-        self.supernet.load_state_dict(state["supernet"])
+    def _restore(self, state: dict[str, Any] | None) -> None:
+        self.meter = Meter(self.device, state and state["meter"])
+        if state is None:
+            return
+        self.cell.load_state_dict(state["cell"])
+        self.network.load_state_dict(state["network"])
         self.optimiser.load_state_dict(state["optimiser"])
-        self.alpha_optimiser.load_state_dict(state["alpha_optimiser"])
+        self.architect.load_state_dict(state["architect"])
         set_random_state(state["random"])
-        self.history = state["history"]
-        return state["epoch"], state["meter"]
+        self.history, self.contestants = state["history"], state["contestants"]
+        self.epoch, self.seconds = state["epoch"], state["seconds"]
+
+    def _optimiser(self) -> SGD:
+        weights = self.settings.weights
+        return SGD(self.network.parameters(), weights.lr, weights.momentum, weights.weight_decay)
+
+    def _cosine(self, progress: float) -> float:
+        weights = self.settings.weights
+        return weights.lr_min + (weights.lr - weights.lr_min) * (1 + math.cos(math.pi * progress)) / 2
