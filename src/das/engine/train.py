@@ -17,6 +17,7 @@ from das.engine.device import arithmetic, prepare
 from das.engine.evaluate import evaluate
 from das.engine.model import DasModel, save_checkpoint, weights_digest
 from das.engine.optimiser import SGD
+from das.engine.policy_search import search
 from das.engine.progress import Epochs
 from das.engine.provenance import Meter
 from das.engine.record import publish_number
@@ -104,16 +105,21 @@ def fit(number: Number, dataset: Dataset, policy: Policy | None, resume: ResumeS
     parameters = [parameter for parameter in objective.parameters() if parameter.requires_grad]
     optimiser = SGD(parameters, recipe.lr, recipe.momentum, recipe.weight_decay)
     steps = augment.build([*study.datasets[number.dataset].augment, *method.augment], len(dataset.classes))
+    learned = nn.ModuleList(step.to(device) for step in steps if isinstance(step, nn.Module))
     train_batches = Batches(dataset.train, recipe.batch_size, steps, device=device, drop_last=True)
 
     curves: dict[str, list[float]] = {"train_loss": [], "test_loss": [], "test_accuracy": []}
-    start, spent, test_device_s = 0, None, 0.0
+    start, spent, test_device_s, searches = 0, None, 0.0, []
     if state := resume.load():
         objective.load_state_dict(state["objective"])
         optimiser.load_state_dict(state["optimiser"])
         set_random_state(state["random"])
-        curves, start, spent, test_device_s = (state[key] for key in ("curves", "epoch", "meter", "test_device_s"))
+        learned.load_state_dict(state["learned"])
+        curves, start, spent = state["curves"], state["epoch"], state["meter"]
+        test_device_s, searches = state["test_device_s"], state["searches"]
     meter = Meter(device, spent)
+    if not state:
+        searches = [search(step, number, dataset, device) for step in learned]
 
     for epoch in (epochs := Epochs(number.number_path(), number.epochs, start)):
         objective.train()
@@ -149,10 +155,12 @@ def fit(number: Number, dataset: Dataset, policy: Policy | None, resume: ResumeS
             "curves": curves,
             "epoch": epoch + 1,
             "meter": meter.state(),
+            "learned": learned.state_dict(),
+            "searches": searches,
             "test_device_s": test_device_s,
         })  # fmt: skip
 
     train_frames = number.epochs * len(train_batches) * recipe.batch_size * model.policy.frames * objective.passes
     run = meter.record()
     run["cost"]["test_device_s"] = round(test_device_s, 3)
-    return Fitted(model, curves, train_frames, run)
+    return Fitted(model, curves, train_frames, run | ({"augmentation_search": searches} if searches else {}))

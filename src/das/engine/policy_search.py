@@ -1,0 +1,45 @@
+"""The search of augmentation policies that are part of a method: done before its training, on its training set."""
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from das import augment
+from das.config import Number
+from das.data.batches import Batches, Normalize
+from das.data.sets import Dataset
+from das.data.statistics import mean_std
+from das.engine.provenance import Meter
+from das.models import video_model
+from das.seeding import generator
+
+
+class Critic(nn.Module):
+    """A single-frame network of the number's backbone: images (B, C, H, W) in [0, 1] to (B, outputs)."""
+
+    def __init__(self, number: Number, dataset: Dataset, outputs: int):
+        super().__init__()
+        backbone = number.study.backbones[number.backbone]
+        mean, std = mean_std(dataset.train)
+        self.normalize = Normalize(mean, std)
+        self.network = video_model(
+            backbone.network, outputs, 1, in_channels=len(mean), backbone_options=backbone.options
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.network(self.normalize(images)[:, None])
+
+
+def search(step: nn.Module, number: Number, dataset: Dataset, device) -> dict[str, Any]:
+    """Let ``step`` (das.augment.faster_autoaugment) learn its policy; return what the run record says of it."""
+    meter = Meter(device)
+    standard = augment.build(number.study.datasets[number.dataset].augment)
+    batches = Batches(dataset.train, step.batch_size, standard, device=device, drop_last=True)
+    step.search(
+        batches.epoch,
+        lambda outputs: Critic(number, dataset, outputs).to(device),
+        len(dataset.classes),
+        generator(*number.identity.values(), "augmentation search"),
+    )
+    cost = {key: round(value, 3) for key, value in meter.state().items()}
+    return cost | {"space_size": step.space_size, "chosen": step.describe()}
