@@ -23,3 +23,4 @@ rule all:
     input:
         rules.tables.output,
         rules.figures.output,
+        rules.receptive_fields.output,

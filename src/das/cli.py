@@ -25,6 +25,9 @@ Backbone = Annotated[str, typer.Argument(help="A name from the study's `backbone
 Method = Annotated[str, typer.Argument(help="A name from the study's `methods`.")]
 Seed = Annotated[int, typer.Option(min=0, help="Everything random derives from it and from the names.")]
 PARAMS = [Path("params.yaml")]
+DEFAULT_BACKBONES = ["resnet20", "mobilenet_v2", "resnet18_cifar"]
+DEFAULT_FUSIONS = ["none", "tsm", "gsm", "gsf", "gst"]
+DEFAULT_FRAMES = [8]
 
 
 def _images(study, dataset: str):
@@ -32,6 +35,17 @@ def _images(study, dataset: str):
 
     settings = study.datasets[dataset]
     return data.load(settings.reader, root=Path(settings.folder), options=settings.options)
+
+
+def _pictures(study, dataset: str):
+    """Three training images of the data set, (3, C, H, W) in [0, 1], to show things on."""
+    import torch
+
+    from das.data.batches import Batches
+
+    images = _images(study, dataset).train
+    pictures, _ = next(Batches(images.subset(torch.arange(3)), batch_size=3).epoch())
+    return pictures
 
 
 def _policy(number):
@@ -142,9 +156,47 @@ def figures(study_files: StudyFiles = PARAMS):
 
     study = load_study(study_files)
     folder = Path("results/figures") / study.study.name
-    pictures = {name: _images(study, name).train.images[:3].float() / 255 for name in study.study.datasets}
-    write_figures(study, folder, pictures)
+    write_figures(study, folder, {name: _pictures(study, name) for name in study.study.datasets})
     print(folder)
+
+
+@app.command()
+def receptive_fields(study_files: StudyFiles = PARAMS):
+    """Draw, for each data set and backbone, where in the image a network looks: one frame, identical frames, each
+    single operation, and the policy searched with the first seed. Writes to results/figures/STUDY, areas as .csv.
+    """
+    from das.config import load_study
+
+    study = load_study(study_files)
+    from das.analysis.receptive_field import write_receptive_fields
+
+    folder = Path("results/figures") / study.study.name
+    write_receptive_fields(study, folder, {name: _pictures(study, name) for name in study.study.datasets})
+    print(folder)
+
+
+@app.command()
+def profile(
+    backbones: Annotated[list[str], typer.Argument(help="Networks (names of das.models).")] = DEFAULT_BACKBONES,
+    fusion: Annotated[list[str], typer.Option(help="Kinds of temporal fusion; may be repeated.")] = DEFAULT_FUSIONS,
+    frames: Annotated[list[int], typer.Option(min=1, help="Frames of a video; may be repeated.")] = DEFAULT_FRAMES,
+    size: Annotated[int, typer.Option(min=8, help="Side of the images, pixels.")] = 32,
+    batch: Annotated[int, typer.Option(min=1, help="Videos in a step.")] = 8,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    output: Annotated[Path | None, typer.Option(help="Write the table here as CSV, too.")] = None,
+):
+    """What temporal fusion costs: parameters, FLOPs, time and memory of a training step, beside one frame and beside
+    as many frames without fusion.
+
+    Example: das profile resnet20 mobilenet_v2 --fusion tsm --fusion gsf --frames 4 --frames 8
+    """
+    from das.analysis.profile import profile
+    from das.files import publish
+
+    table = profile(backbones, fusion, frames, batch=batch, image_size=(3, size, size), device=device)
+    print(table.to_markdown(index=False, floatfmt=".4g"))
+    if output:
+        publish(output, table.to_csv(index=False))
 
 
 @app.command()

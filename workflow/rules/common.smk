@@ -130,3 +130,8 @@ FILM_STRIPS = expand(
     seed=STUDY.study.seeds,
 )
 FIGURES = ["accuracy", *(["alpha"] if FILM_STRIPS else []), *FILM_STRIPS]
+RECEPTIVE_FIELDS = expand(
+    "receptive_field_{dataset}_{backbone}",
+    dataset=STUDY.study.datasets,
+    backbone=STUDY.study.backbones,
+)

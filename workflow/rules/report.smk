@@ -55,6 +55,36 @@ rule figures:
         "das figures > {log} 2>&1"
 
 
+rule receptive_fields:
+    """Draw where in the image a network looks through each kind of video, with the areas as CSV."""
+    input:
+        policies=searched_policy_files(),
+    output:
+        report(
+            expand(f"{FIGURE_FOLDER}/{{figure}}.png", figure=RECEPTIVE_FIELDS),
+            caption="../report/figures.rst",
+            category="Figures",
+        ),
+        expand(
+            f"{FIGURE_FOLDER}/{{figure}}.{{format}}",
+            figure=RECEPTIVE_FIELDS,
+            format=["pdf", "csv"],
+        ),
+    log:
+        f"results/logs/figures/{STUDY.study.name}_receptive_fields.log",
+    conda:
+        "../envs/das.yaml"
+    threads: STUDY.compute.threads
+    resources:
+        mem_mb=MEMORY_MB,
+    params:
+        study=study_digest(),
+    message:
+        "receptive fields of the study {STUDY.study.name}"
+    shell:
+        "das receptive-fields > {log} 2>&1"
+
+
 rule all_tables:
     """All tables of the study: `snakemake results/tables`."""
     name:
@@ -69,3 +99,4 @@ rule all_figures:
         "results/figures"
     input:
         rules.figures.output,
+        rules.receptive_fields.output,

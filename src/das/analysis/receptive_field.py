@@ -6,6 +6,7 @@ prediction) over frames. The image-to-video step lies between image and network,
 
 import copy
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
@@ -15,8 +16,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor, nn
 
-from das.analysis.figures import STYLE
+from das.analysis import results
+from das.analysis.figures import STYLE, save_figure
+from das.config import Study
 from das.errors import DasError
+from das.files import publish
 from das.models import VideoModel, video_model
 from das.seeding import derive
 from das.video.operations import OPERATIONS
@@ -119,6 +123,7 @@ def compare(
     policies: Mapping[str, Policy],
     *,
     fusion: str = "tsm",
+    backbone_options: Mapping | None = None,
     networks: int = 8,
     seed: int = 0,
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -133,7 +138,9 @@ def compare(
         for number in range(networks):
             with torch.random.fork_rng():
                 torch.manual_seed(derive("receptive field", backbone, seed, number))
-                model = video_model(backbone, 10, frames, fusion=inside, in_channels=images.shape[1])
+                model = video_model(
+                    backbone, 10, frames, fusion=inside, in_channels=images.shape[1], backbone_options=backbone_options
+                )
             total = total + effective(model, images, policy)
         fields[name] = total / networks, theoretical(model, images.shape[2:], policy)
     return fields
@@ -165,3 +172,26 @@ def figure(fields: Mapping[str, tuple[np.ndarray, np.ndarray]], title: str | Non
         bar.set_label("influence of a pixel")
         chart.suptitle(title or "Where in the image the network's centre output looks (dotted: all that can reach it)")
     return chart
+
+
+def write_receptive_fields(study: Study, folder: Path, pictures: dict[str, Tensor]) -> None:
+    """Draw the receptive fields of each data set and backbone, with the squares that hold given shares as CSV.
+
+    Args:
+        pictures: for each data set of the grid, a few images (N, C, H, W) in [0, 1].
+    """
+    for dataset in study.study.datasets:
+        for backbone, settings in ((name, study.backbones[name]) for name in study.study.backbones):
+            found = [s for s in results.searches(study) if (s["dataset"], s["backbone"]) == (dataset, backbone)]
+            policies = {f"{s['policy']}, seed {s['seed']}": Policy.load(s["path"]) for s in found[:1]}
+            frames = next((policy.frames for policy in policies.values()), 4)
+            fields = compare(
+                settings.network,
+                pictures[dataset],
+                single_operations(frames) | policies,
+                backbone_options=settings.options,
+            )
+            name = f"receptive_field_{dataset}_{backbone}"
+            save_figure(figure(fields), folder / name)
+            rows = [areas(effect).assign(frames=name) for name, (effect, _) in fields.items()]
+            publish(folder / f"{name}.csv", pd.concat(rows).to_csv(index=False))
