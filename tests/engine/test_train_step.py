@@ -1,0 +1,159 @@
+"""Training with every kind of method: it repeats bit by bit, continues after an interruption, and pairs fairly."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from das.augment.automix import AutoMix
+from das.augment.objective import Objective
+from das.augment.patchmix import PatchMix
+from das.config import check
+from das.data.sets import Dataset, ImageSet
+from das.engine import train as module
+from das.engine.train import fit, resume_state, train
+from das.files import read_json
+from das.video.policy import Policy
+
+OBJECTIVES = (Objective, AutoMix, PatchMix)
+METHODS = {
+    "baseline": {},
+    "augmented": {"augment": ["trivialaugment_wide", "random_erasing", "cutmix"]},
+    "halved": {"augment": [{"temporal_resolution_decrement": {"fraction": 0.5}}, "mixup"]},
+    "hidden": {"augment": ["manifold_mixup"]},
+    "patches": {"augment": [{"patchmix": {"grid": 2}}]},
+    "evolved": {"augment": [{"patchmix_evolved": {"grid": 2, "population": 8}}]},
+    "automix": {"augment": ["automix"]},
+    "learned": {"augment": [{"faster_autoaugment": {"epochs": 1, "sub_policies": 2, "batch_size": 8}}]},
+    "video": {"policy": "moved", "fusion": "tsm", "augment": ["automix"]},
+}
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    yield
+    torch.use_deterministic_algorithms(deterministic)
+
+
+@pytest.fixture
+def dataset() -> Dataset:
+    draws = torch.Generator().manual_seed(0)
+
+    def read(split: str) -> ImageSet:
+        labels = torch.arange(24) % 3
+        images = torch.randint(0, 256, (24, 1, 16, 16), dtype=torch.uint8, generator=draws)
+        return ImageSet(images // 2 + (labels * 40).to(torch.uint8).view(-1, 1, 1, 1), labels)
+
+    return Dataset("made", read, ("a", "b", "c"))
+
+
+def number(method: str, **recipe):
+    study = {
+        "study": {
+            "name": "made", "datasets": ["made"], "backbones": ["small"], "methods": list(METHODS), "seeds": [0],
+            "reference": "baseline",
+        },
+        "datasets": {"made": {"title": "made", "reader": "arrays", "root": "x", "recipe": "short",
+                              "augment": ["random_flip"]}},
+        "backbones": {"small": {"title": "small", "network": "resnet8", "options": {"width": 8}, "dropout": 0.2}},
+        "recipes": {"short": {"epochs": 3, "batch_size": 8, "lr": 0.05, "clip_norm": 2.0} | recipe},
+        "cells": {"three": {"frames": 3}},
+        "policies": {"moved": {"source": "single", "cell": "three", "operation": "translate_x", "magnitude": 0.1}},
+        "methods": {name: {"title": name} | method for name, method in METHODS.items()},
+    }  # fmt: skip
+    return check(study, "made").number("made", "small", method, 0)
+
+
+def policy(made) -> Policy | None:
+    return Policy.single("translate_x", 0.1, 3) if made.policy_path() else None
+
+
+def bytes_of(made) -> tuple[bytes, bytes]:
+    return Path(made.number_path()).read_bytes(), Path(made.checkpoint_path()).read_bytes()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_an_interrupted_training_ends_in_the_same_bytes(dataset, method, monkeypatch):
+    made = number(method)
+    train(made, dataset, policy(made))
+    whole = bytes_of(made)
+    assert not list(Path("results/work").rglob("*.pt"))
+
+    class Interrupted(Exception):
+        pass
+
+    calls = []
+    evaluate = module.evaluate
+
+    def interrupting(*arguments, **options):
+        calls.append(1)
+        if len(calls) == 2:
+            raise Interrupted
+        return evaluate(*arguments, **options)
+
+    Path(made.number_path()).unlink()
+    Path(made.checkpoint_path()).unlink()
+    monkeypatch.setattr(module, "evaluate", interrupting)
+    with pytest.raises(Interrupted):
+        train(made, dataset, policy(made))
+    torch.manual_seed(99)  # another process starts from another state
+    monkeypatch.setattr(module, "evaluate", evaluate)
+    train(made, dataset, policy(made))
+    assert bytes_of(made) == whole
+    record = read_json(made.run_path())
+    assert record["cost"]["test_device_s"] > 0
+    assert len(record.get("augmentation_search", [])) == (method == "learned")
+
+
+def test_methods_start_alike_and_see_the_same_images(dataset, monkeypatch):
+    """Initial weights and the order of images do not depend on the method."""
+    seen = {}
+
+    class Stop(Exception):
+        pass
+
+    for method in ("baseline", "automix", "patches", "halved"):
+        made = number(method)
+        objective = {}
+
+        def losses(self, images, labels, generator, objective=objective):
+            objective.update(weights=[p.clone() for p in self.model.network.parameters()], labels=labels)
+            raise Stop
+
+        for kind in OBJECTIVES:
+            monkeypatch.setattr(kind, "losses", losses)
+        with pytest.raises(Stop):
+            fit(made, dataset, policy(made), resume_state(made, dataset, policy(made)))
+        seen[method] = objective
+    for method, objective in seen.items():
+        for ours, theirs in zip(objective["weights"], seen["baseline"]["weights"], strict=True):
+            assert torch.equal(ours, theirs), method
+        if method != "halved":  # whose labels mixup has made probabilities
+            assert torch.equal(objective["labels"], seen["baseline"]["labels"]), method
+
+
+def test_gradients_of_terms_add_up(dataset, monkeypatch):
+    """One step with the terms taken one by one moves the weights as their sum does."""
+    together = AutoMix.losses
+
+    def summed(self, images, labels, generator):
+        yield sum(together(self, images, labels, generator))
+
+    made = number("automix", epochs=1, batch_size=24)
+    resume = resume_state(made, dataset, None)
+    one_by_one = fit(made, dataset, None, resume).model.state_dict()
+    resume.discard()
+    monkeypatch.setattr(AutoMix, "losses", summed)
+    at_once = fit(made, dataset, None, resume).model.state_dict()
+    for name, value in one_by_one.items():
+        assert torch.allclose(value.float(), at_once[name].float(), atol=1e-5), name
+
+
+def test_cost_counts_every_frame_that_passes_a_network(dataset):
+    made = number("video", epochs=2)
+    train(made, dataset, policy(made))
+    cost = read_json(made.number_path())["cost"]
+    assert cost["frames"] == 3
+    assert cost["train_frames"] == 2 * 24 * 3 * 4  # epochs, images, frames, AutoMix's forward passes
