@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from das.augment.names import check_dataset, check_method, check_together
 from das.data.names import READERS, check_options
 from das.errors import DasError
-from das.models.names import known_backbones, known_consensus, known_fusions
+from das.models.names import DENSE_CONSENSUS, HEADS, known_backbones, known_consensus, known_fusions
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$")]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -68,12 +68,32 @@ class Dataset(Section):
         return self.root or READERS[self.reader].root
 
 
+class Head(Section):
+    """What makes a backbone a segmentation network: a head, on features at 1 / ``output_stride`` of the image."""
+
+    network: Name
+    output_stride: Literal[4, 8, 16, 32] = 8
+
+
 class Backbone(Section):
     title: str
     network: str
     options: dict[str, Any] = {}
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     pretrained: bool = False
+    head: Head | None = Field(None, description="for segmentation only")
+
+
+class SegmentationRecipe(Section):
+    """How a segmentation network is trained, besides its recipe, and how it is tested: on the whole image, or over
+    windows of side ``window``, at every scale and, with ``flip``, mirrored as well, probabilities averaged."""
+
+    auxiliary_weight: NonNegative = Field(0.4, description="of the auxiliary head's loss")
+    head_lr: Positive = Field(1.0, description="times the learning rate, for both heads")
+    batch_norm: Literal["train", "frozen"] = "train"
+    scales: list[Positive] = Field([1.0], min_length=1)
+    flip: bool = False
+    window: Count | None = None
 
 
 class Recipe(Section):
@@ -91,6 +111,7 @@ class Recipe(Section):
     poly_power: Positive = 0.9
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     clip_norm: Positive | None = None
+    segmentation: SegmentationRecipe = SegmentationRecipe()
 
 
 class Cell(Section):
@@ -178,7 +199,7 @@ class Method(Section):
     policy: Name | None = None
     fusion: Name = "none"
     fusion_options: dict[str, Any] = {}
-    consensus: Name = "mean_logits"
+    consensus: Name | None = Field(None, description="mean_logits; of label maps aligned_mean")
     augment: Augmentations = Field([], description="after the data set's own, before the video")
     weights_of: Name | None = Field(None, description="test that method's weights on this policy's frames; no training")
     equal_compute_to: Name | None = Field(None, description="train as many frames as that method does")
@@ -252,6 +273,16 @@ class Number:
         return Number(self.study, self.dataset, self.backbone, other, self.seed) if other else self
 
     @property
+    def consensus(self) -> str:
+        """How the frames' predictions become one: the method's, or the task's own."""
+        own = DENSE_CONSENSUS[0] if self._segments else known_consensus()[0]
+        return self.study.methods[self.method].consensus or own
+
+    @property
+    def _segments(self) -> bool:
+        return READERS[self.study.datasets[self.dataset].reader].task == "segmentation"
+
+    @property
     def epochs(self) -> int:
         """Training epochs: the recipe's, or as many as train the frames of the method named by equal_compute_to."""
         method = self.study.methods[self.method]
@@ -266,11 +297,13 @@ class Number:
         """Everything that this number's training and test depend on, resolved; names of definitions left out."""
         study, method = self.study, self.study.methods[self.method]
         dataset, backbone = study.datasets[self.dataset], study.backbones[self.backbone]
+        other_task = set() if self._segments else {"head", "segmentation"}
         resolved = {
             "dataset": dataset.model_dump(exclude={"recipe", "title", "sources", "root"}),
-            "backbone": backbone.model_dump(exclude={"title"}),
-            "recipe": study.recipes[dataset.recipe].model_dump() | {"epochs": self.epochs},
-            "method": method.model_dump(exclude={"title", "policy", "weights_of", "equal_compute_to"}),
+            "backbone": backbone.model_dump(exclude={"title", *other_task}),
+            "recipe": study.recipes[dataset.recipe].model_dump(exclude=other_task) | {"epochs": self.epochs},
+            "method": method.model_dump(exclude={"title", "policy", "weights_of", "equal_compute_to"})
+            | {"consensus": self.consensus},
             "policy": policy_settings(study, method.policy) if method.policy else None,
             "compute": study.compute.model_dump(),
         }
@@ -446,7 +479,11 @@ def _contradictions(study: Study) -> Iterable[str]:
             yield f"study.{key}: is {names}; each should be named once"
     if study.study.reference not in study.study.methods:
         yield f"study.reference: is {study.study.reference!r}; should be one of study.methods"
-    yield from _unknown_to_the_package(study)
+    unknown = list(_unknown_to_the_package(study))
+    if unknown:
+        yield from unknown
+        return
+    yield from _unfit_for_the_task(study)
     yield from _impossible_augmentations(study)
     yield from _contradictory_searches(study)
     yield from _contradictory_policies(study)
@@ -464,13 +501,34 @@ def _unknown_to_the_package(study: Study) -> Iterable[str]:
             if dataset.folder is None:
                 yield f"datasets.{name}.root: is missing; reader {dataset.reader!r} reads files of your own"
     choices = [(f"backbones.{name}.network", b.network, known_backbones()) for name, b in study.backbones.items()]
+    heads = {name: backbone.head for name, backbone in study.backbones.items() if backbone.head}
+    choices += [(f"backbones.{name}.head.network", head.network, HEADS) for name, head in heads.items()]
     choices += [(f"policies.{name}.fusion", policy.fusion, known_fusions()) for name, policy in study.policies.items()]
+    consensus = tuple(dict.fromkeys((*known_consensus(), *DENSE_CONSENSUS)))
     for name, method in study.methods.items():
         choices.append((f"methods.{name}.fusion", method.fusion, known_fusions()))
-        choices.append((f"methods.{name}.consensus", method.consensus, known_consensus()))
+        choices.append((f"methods.{name}.consensus", method.consensus or consensus[0], consensus))
     for key, value, allowed in choices:
         if value not in allowed:
             yield f"{key}: is {value!r}; should be one of {', '.join(allowed)}"
+
+
+def _unfit_for_the_task(study: Study) -> Iterable[str]:
+    """What of the grid can classify images but not segment them, or the other way round."""
+    for dataset in study.study.datasets:
+        task = READERS[study.datasets[dataset].reader].task
+        segments = task == "segmentation"
+        allowed = DENSE_CONSENSUS if segments else known_consensus()
+        for name in study.study.backbones:
+            if (study.backbones[name].head is not None) != segments:
+                found = "is missing" if segments else "makes a segmentation network"
+                yield f"backbones.{name}.head: {found}; the task of data set {dataset!r} is {task}"
+        for name in study.study.methods:
+            consensus = study.methods[name].consensus
+            if consensus and consensus not in allowed:
+                yield f"methods.{name}.consensus: is {consensus!r}; for {task} one of {', '.join(allowed)}"
+        for problem in check_together(study.datasets[dataset].augment, task=task, size=None):
+            yield f"datasets.{dataset}.augment: {problem}"
 
 
 def _impossible_augmentations(study: Study) -> Iterable[str]:

@@ -1,11 +1,12 @@
 """Test of a trained model on untouched images."""
 
+from typing import Any
+
 import torch
-from torch.nn import functional as F
 
 from das.config import Compute, Number
 from das.data.batches import Batches
-from das.data.sets import Dataset, ImageSet
+from das.data.sets import Dataset, FileSet, ImageSet
 from das.engine.device import arithmetic, prepare
 from das.engine.model import DasModel, load_model, weights_digest
 from das.engine.provenance import Meter
@@ -14,20 +15,19 @@ from das.video.policy import Policy
 
 
 @torch.no_grad()
-def evaluate(model: DasModel, images: ImageSet, compute: Compute, batch_size: int) -> dict[str, float]:
-    """Return `accuracy` in [0, 1] and mean cross-entropy `loss` over ``images``, in order, not augmented."""
+def evaluate(model: DasModel, images: ImageSet | FileSet, compute: Compute, batch_size: int) -> dict[str, Any]:
+    """Return the model's scores (`das.engine.model.Accuracy` or `das.engine.segment_scores.DenseScore`) and `loss` over
+    ``images``, in order, not augmented. Memory does not grow with the set."""
     device = torch.device(compute.device)
-    batches = Batches(images, batch_size, device=device)
     training = model.training
     model.eval()
-    correct, loss = torch.zeros((), dtype=torch.int64, device=device), torch.zeros((), device=device)
-    for batch, labels in batches.epoch():
+    score = model.score(device)
+    for batch, labels in Batches(images, batch_size, device=device).epoch():
         with arithmetic(compute):
-            logits = model(batch)
-        loss += F.cross_entropy(logits.float(), labels, reduction="sum")
-        correct += (logits.argmax(1) == labels).sum()
+            logits = model.predict(batch)
+        score.add(logits, labels)
     model.train(training)
-    return {"accuracy": int(correct) / len(images), "loss": float(loss) / len(images)}
+    return score.result()
 
 
 def evaluate_number(number: Number, dataset: Dataset, policy: Policy | None) -> None:
@@ -38,11 +38,9 @@ def evaluate_number(number: Number, dataset: Dataset, policy: Policy | None) -> 
     compute = number.study.compute
     device = prepare(compute)
     meter = Meter(device)
-    consensus = number.study.methods[number.method].consensus
-    model = load_model(number.trained_by.checkpoint_path(), policy or Policy.replicate(1), consensus).to(device)
+    model = load_model(number.trained_by.checkpoint_path(), policy or Policy.replicate(1), number.consensus).to(device)
     recipe = number.study.recipes[number.study.datasets[number.dataset].recipe]
     tested = evaluate(model, dataset.test, compute, batch_size=4 * recipe.batch_size)
-    curves = {"test_loss": [tested["loss"]], "test_accuracy": [tested["accuracy"]]}
-    publish_number(
-        number, model, dataset, curves=curves, train_frames=0, weights=weights_digest(model), run=meter.record()
-    )
+    curves = {"test_loss": [tested["loss"]], f"test_{model.metric}": [tested[model.metric]]}
+    weights, run = weights_digest(model), meter.record()
+    publish_number(number, model, dataset, curves=curves, tested=tested, train_frames=0, weights=weights, run=run)

@@ -2,14 +2,16 @@
 
 import hashlib
 import pickle
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from das.data.batches import Normalize
+from das.data.names import READERS
 from das.engine.resume import torch_bytes
 from das.errors import DasError
 from das.files import publish
@@ -24,12 +26,17 @@ VERSION = 1
 class DasModel(nn.Module):
     """A classifier of images that looks at each one as a video of its transformed copies.
 
+    What training, testing and searching need to know of the task is here; `das.engine.segmentation` overrides it.
+    ``metric`` names the score of a test that counts.
+
     Args:
-        settings: what a number's settings hold for `backbone` and `method`.
+        settings: a number's settings (`das.config.Number.settings`).
         policy: the image-to-video policy; None for one untouched frame.
         classes: the class names, in the order of the logits.
         mean, std: per channel, of images in [0, 1].
     """
+
+    metric = "accuracy"
 
     def __init__(
         self,
@@ -45,23 +52,75 @@ class DasModel(nn.Module):
         self.video = ImageToVideo(self.policy)
         self.mean, self.std = ([float(v) for v in values] for values in (mean, std))
         self.normalize = Normalize(mean, std)
-        backbone, method = settings["backbone"], settings["method"]
-        self.network = video_model(
+        self.network = self.build(settings["backbone"], settings["method"], self.policy.frames)
+
+    def build(self, backbone: dict[str, Any], method: dict[str, Any], frames: int) -> nn.Module:
+        """The network, from videos (B, T, C, H, W) to logits."""
+        return video_model(
             backbone["network"],
-            num_classes=len(classes),
-            frames=self.policy.frames,
+            num_classes=len(self.classes),
+            frames=frames,
             fusion=method["fusion"],
             fusion_options=method["fusion_options"],
             consensus=method["consensus"],
             backbone_options=backbone["options"],
-            in_channels=len(mean),
+            in_channels=len(self.mean),
             pretrained=backbone["pretrained"],
             dropout=backbone["dropout"],
         )
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Images (B, C, H, W) in [0, 1] to logits (B, classes)."""
-        return self.network(self.normalize(self.video(images)))
+    def forward(self, images: Tensor, to_video: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+        """Images (B, C, H, W) in [0, 1] to logits (B, classes), through another ``to_video`` than the policy's."""
+        return self.network(self.normalize((to_video or self.video)(images)))
+
+    def predict(self, images: Tensor) -> Tensor:
+        """Images to logits, as they are tested."""
+        return self(images)
+
+    def criterion(self, recipe: dict[str, Any]) -> nn.Module:
+        """The loss that a training minimises: what `forward` returns in training, and labels, to a scalar."""
+        return nn.CrossEntropyLoss(label_smoothing=recipe["label_smoothing"])
+
+    def learning_rates(self, recipe: dict[str, Any]) -> dict[nn.Parameter, float]:
+        """Parameters that learn at a multiple of the recipe's rate, and the multiple."""
+        return {}
+
+    def score(self, device: torch.device) -> "Accuracy":
+        """What adds up the test's predictions: ``add(logits, labels)`` by batch, then ``result()``."""
+        return Accuracy(device)
+
+    @staticmethod
+    def right(logits: Tensor, labels: Tensor) -> Tensor:
+        """The share of a batch's labels that are told rightly, a scalar in [0, 1]."""
+        return (logits.detach().argmax(1) == labels).float().mean()
+
+
+class Accuracy:
+    """Adds up predictions batch by batch."""
+
+    def __init__(self, device: torch.device | str = "cpu"):
+        self.correct = torch.zeros((), dtype=torch.int64, device=device)
+        self.loss = torch.zeros((), device=device)
+        self.count = 0
+
+    def add(self, logits: Tensor, labels: Tensor) -> None:
+        """Count a batch: logits (B, K), labels int64 (B,)."""
+        self.loss += F.cross_entropy(logits.float(), labels, reduction="sum")
+        self.correct += (logits.argmax(1) == labels).sum()
+        self.count += len(labels)
+
+    def result(self) -> dict[str, float]:
+        """`accuracy` in [0, 1] and mean cross-entropy `loss`."""
+        return {"accuracy": int(self.correct) / self.count, "loss": float(self.loss) / self.count}
+
+
+def make_model(settings: dict[str, Any], *arguments: Any) -> DasModel:
+    """The model for the task of a number's data set; ``arguments`` are those of `DasModel` after the settings."""
+    if READERS[settings["dataset"]["reader"]].task == "segmentation":
+        from das.engine.segmentation import SegmentationModel
+
+        return SegmentationModel(settings, *arguments)
+    return DasModel(settings, *arguments)
 
 
 def weights_digest(model: nn.Module) -> str:
@@ -112,6 +171,6 @@ def load_model(path: str | Path, policy: Policy | None = None, consensus: str | 
         settings = settings | {"method": settings["method"] | {"consensus": consensus}}
     settings = settings | {"backbone": settings["backbone"] | {"pretrained": False}}
     trained = Policy.loads(content["policy"])
-    model = DasModel(settings, policy or trained, content["classes"], content["mean"], content["std"])
+    model = make_model(settings, policy or trained, content["classes"], content["mean"], content["std"])
     model.network.load_state_dict(content["weights"])
     return model.eval()

@@ -14,6 +14,7 @@ def publish_number(
     dataset: Dataset,
     *,
     curves: dict[str, list[float]],
+    tested: dict[str, Any],
     train_frames: int,
     weights: str,
     run: dict[str, Any],
@@ -21,21 +22,24 @@ def publish_number(
     """Write ``seed{seed}.run.json`` and then ``seed{seed}.json``, whose existence says that all is there.
 
     Args:
-        curves: one value an epoch; accuracies in [0, 1].
+        curves: one value an epoch; scores in [0, 1].
+        tested: all scores of the last epoch's test.
         train_frames: how many frames passed the network in training.
         weights: digest of the trained weights.
         run: the run record (das.engine.provenance.Meter.record).
     """
-    settings, accuracy = number.settings(), curves["test_accuracy"]
-    best = max(range(len(accuracy)), key=accuracy.__getitem__)
+    settings, metric = number.settings(), model.metric
+    values = curves[f"test_{metric}"]
+    best = max(range(len(values)), key=values.__getitem__)
     publish_json(number.run_path(), run)
     publish_json(
         number.number_path(),
         {
             "number": number.identity,
-            "accuracy": accuracy[-1],
-            "last": {"epoch": len(accuracy), "accuracy": accuracy[-1], "loss": curves["test_loss"][-1]},
-            "best": {"epoch": best + 1, "accuracy": accuracy[best], "loss": curves["test_loss"][best]},
+            "metric": metric,
+            metric: values[-1],
+            "last": {"epoch": len(values), **tested},
+            "best": {"epoch": best + 1, metric: values[best], "loss": curves["test_loss"][best]},
             "cost": {
                 "frames": model.policy.frames,
                 "train_frames": train_frames,

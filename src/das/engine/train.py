@@ -15,7 +15,7 @@ from das.data.sets import Dataset
 from das.data.statistics import mean_std
 from das.engine.device import arithmetic, prepare
 from das.engine.evaluate import evaluate
-from das.engine.model import DasModel, save_checkpoint, weights_digest
+from das.engine.model import DasModel, make_model, save_checkpoint, weights_digest
 from das.engine.optimiser import SGD
 from das.engine.policy_search import search
 from das.engine.progress import Epochs
@@ -49,10 +49,12 @@ def learning_rate(recipe: Recipe, epochs: int, epoch: float) -> float:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A trained model, its curves (one value an epoch), the frames that passed a network in training, its costs."""
+    """A trained model, its curves (one value an epoch), all scores of its last test, the frames that passed a network
+    in training, its costs."""
 
     model: DasModel
     curves: dict[str, list[float]]
+    tested: dict[str, Any]
     train_frames: int
     run: dict[str, Any]
 
@@ -72,6 +74,7 @@ def train(number: Number, dataset: Dataset, policy: Policy | None) -> None:
         fitted.model,
         dataset,
         curves=fitted.curves,
+        tested=fitted.tested,
         train_frames=fitted.train_frames,
         weights=weights_digest(fitted.model),
         run=fitted.run,
@@ -98,24 +101,26 @@ def fit(number: Number, dataset: Dataset, policy: Policy | None, resume: ResumeS
 
     torch.manual_seed(derive(*paired, "weights"))
     mean, std = mean_std(dataset.train)
-    model = DasModel(settings, policy, dataset.classes, mean, std)
-    criterion = nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
+    model = make_model(settings, policy, dataset.classes, mean, std)
+    criterion = model.criterion(settings["recipe"])
     make_objective = augment.build_objective(method.augment)
     objective = make_objective(model, criterion, partial(arithmetic, study.compute)).to(device)
     parameters = [parameter for parameter in objective.parameters() if parameter.requires_grad]
-    optimiser = SGD(parameters, recipe.lr, recipe.momentum, recipe.weight_decay)
+    factors = model.learning_rates(settings["recipe"])
+    optimiser = SGD(parameters, recipe.lr, recipe.momentum, recipe.weight_decay, factors)
     steps = augment.build([*study.datasets[number.dataset].augment, *method.augment], len(dataset.classes))
     learned = nn.ModuleList(step.to(device) for step in steps if isinstance(step, nn.Module))
     train_batches = Batches(dataset.train, recipe.batch_size, steps, device=device, drop_last=True)
 
-    curves: dict[str, list[float]] = {"train_loss": [], "test_loss": [], "test_accuracy": []}
+    curves: dict[str, list[float]] = {"train_loss": [], "test_loss": [], f"test_{model.metric}": []}
+    tested: dict[str, Any] = {}
     start, spent, test_device_s, searches = 0, None, 0.0, []
     if state := resume.load():
         objective.load_state_dict(state["objective"])
         optimiser.load_state_dict(state["optimiser"])
         set_random_state(state["random"])
         learned.load_state_dict(state["learned"])
-        curves, start, spent = state["curves"], state["epoch"], state["meter"]
+        curves, tested, start, spent = state["curves"], state["tested"], state["epoch"], state["meter"]
         test_device_s, searches = state["test_device_s"], state["searches"]
     meter = Meter(device, spent)
     if not state:
@@ -146,13 +151,14 @@ def fit(number: Number, dataset: Dataset, policy: Policy | None, resume: ResumeS
         test_device_s = meter.state()["device_s"] - before
         curves["train_loss"].append(mean_loss)
         curves["test_loss"].append(tested["loss"])
-        curves["test_accuracy"].append(tested["accuracy"])
-        epochs.report(f"loss {mean_loss:.4f}, test accuracy {tested['accuracy']:.2%}")
+        curves[f"test_{model.metric}"].append(tested[model.metric])
+        epochs.report(f"loss {mean_loss:.4f}, test {model.metric} {tested[model.metric]:.2%}")
         resume.save({
             "objective": objective.state_dict(),
             "optimiser": optimiser.state_dict(),
             "random": random_state(),
             "curves": curves,
+            "tested": tested,
             "epoch": epoch + 1,
             "meter": meter.state(),
             "learned": learned.state_dict(),
@@ -163,4 +169,4 @@ def fit(number: Number, dataset: Dataset, policy: Policy | None, resume: ResumeS
     train_frames = number.epochs * len(train_batches) * recipe.batch_size * model.policy.frames * objective.passes
     run = meter.record()
     run["cost"]["test_device_s"] = round(test_device_s, 3)
-    return Fitted(model, curves, train_frames, run | ({"augmentation_search": searches} if searches else {}))
+    return Fitted(model, curves, tested, train_frames, run | ({"augmentation_search": searches} if searches else {}))

@@ -69,13 +69,15 @@ class DenseConsensus:
     """Frames' predictions of a label per pixel -> the image's.
 
     ``name``: ``aligned_mean`` undoes each frame's mean map and averages the frames that show the pixel; ``mean_logits``
-    averages frames as they come (casarinsof/TRAS); ``middle_frame`` takes the untouched one alone.
+    averages frames as they come (casarinsof/TRAS); ``middle_frame`` takes the untouched one alone. ``passing`` is for
+    policies that serve one call (a search's): what fell out of a frame on the way between operations counts there too,
+    which saves the compilation that tells it.
     """
 
-    def __init__(self, name: str, policy: Policy):
+    def __init__(self, name: str, policy: Policy, passing: bool = False):
         if name not in DENSE_CONSENSUS:
             raise DasError(f"consensus: {name!r} is unknown; known: {', '.join(DENSE_CONSENSUS)}")
-        self.name, self.policy = name, policy
+        self.name, self.policy, self.passing = name, policy, passing
         self._maps = {}
 
     def __call__(self, logits: Tensor, height: int, width: int) -> Tensor:
@@ -123,9 +125,10 @@ class DenseConsensus:
         undone = maps[:, :2, :2].det().abs() > SMALLEST
         maps = torch.where(undone[:, None, None], maps, torch.eye(3, dtype=torch.float64))
         positions = pushed(pixels, torch.linalg.inv(maps))
-        index, weight = taps(positions, *size)
-        shown = visible(self.policy, *image).flatten(1)
-        shown = (shown.gather(1, index.flatten(1)).view_as(weight) * weight).sum(-1)
-        counts = undone[:, None] & (coverage(positions, *size) > 1 - SAME) & (shown > 0.5 - SAME)
+        counts = undone[:, None] & (coverage(positions, *size) > 1 - SAME)
+        if not self.passing:
+            index, weight = taps(positions, *size)
+            shown = visible(self.policy, *image).flatten(1)
+            counts &= (shown.gather(1, index.flatten(1)).view_as(weight) * weight).sum(-1) > 0.5 - SAME
         counts[middle] = True
         return positions, counts.double()
