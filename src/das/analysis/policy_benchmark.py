@@ -273,7 +273,7 @@ def main(command: str, *names: str) -> None:
         return report(study)
     dataset, backbone, *search = names
     settings = study.datasets[dataset]
-    images = data.load(settings.reader, root=settings.root and Path(settings.root), options=settings.options)
+    images = data.load(settings.reader, root=Path(settings.folder), options=settings.options)
     if command == "retrain":
         return retrain(study, dataset, backbone, images)
     method, seed = search

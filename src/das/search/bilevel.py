@@ -23,6 +23,7 @@ from das.engine.provenance import Meter
 from das.engine.resume import ResumeState, random_state, set_random_state
 from das.errors import DasError
 from das.models import video_model
+from das.search.adam import Adam
 from das.search.architect import Batch, first_order, second_order
 from das.search.relaxation import RELAXATIONS, noise_like
 from das.search.selection import SELECTIONS
@@ -77,15 +78,10 @@ class BilevelSearch:
         ).to(self.device)
         self.relax = RELAXATIONS[self.settings.relaxation]
         self.architecture = list(self.cell.parameters())
-        decay = self.settings.alpha.weight_decay
-        self.architect = torch.optim.Adam(
-            [  # the decay of alpha is towards an even mixture; magnitudes have no such middle
-                {"params": [parameter], "weight_decay": decay if parameter is self.cell.alpha else 0.0}
-                for parameter in self.architecture
-            ],
-            lr=self.settings.alpha.lr,
-            betas=self.settings.alpha.betas,
-        )
+        alpha = self.settings.alpha
+        # Decay draws alpha to an even mixture; magnitudes have no such middle.
+        decays = [alpha.weight_decay if p is self.cell.alpha else 0.0 for p in self.architecture]
+        self.architect = Adam(self.architecture, alpha.lr, alpha.betas, decays)
         self.optimiser = self._optimiser()
         steps, batch_size = augment.build(data.augment), self.settings.batch_size
         weight_half, alpha_half = map(images.train.subset, halves(images.train.strata, *self.identity))
@@ -187,9 +183,7 @@ class BilevelSearch:
             gradients, value, accuracy = first_order(loss, self.architecture, validation)
         else:
             gradients, value, accuracy = second_order(loss, self.architecture, self.optimiser, training, validation)
-        for parameter, gradient in zip(self.architecture, gradients, strict=True):
-            parameter.grad = gradient
-        self.architect.step()
+        self.architect.step(gradients)
         return value, accuracy
 
     def _weight_step(self, optimiser: SGD, batch: Batch, to_video: ToVideo) -> Tensor:

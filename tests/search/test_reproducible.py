@@ -1,0 +1,118 @@
+"""The same study and seed give the same bytes: in another process, with other thread settings, after a kill."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from das.errors import DasError
+
+# Every kind of search, one after another, then a training with the first policy; what is there is not made again.
+WORK = """
+import sys
+from pathlib import Path
+from das import data
+from das.config import load_study
+from das.engine.train import train
+from das.search.make import make_policy
+from das.video.policy import Policy
+
+study = load_study(["study.yaml"])
+dataset = study.datasets["tiny"]
+images = data.load(dataset.reader, root=Path(dataset.root), options=dataset.options)
+for policy in sys.argv[1:]:
+    if not Path(f"results/policies/tiny/tiny/{policy}/seed0.yaml").exists():
+        make_policy(study, "tiny", "tiny", policy, 0, images)
+number = study.number("tiny", "tiny", "das", 0)
+if not Path(number.number_path()).exists():
+    train(number, images, Policy.load(number.policy_path()))
+"""
+POLICIES = ("mixture", "second", "gumbel", "perturbation", "tournament", "learnable")
+
+
+def start(folder: Path, settings: dict, threads: int = 1, policies=POLICIES) -> subprocess.Popen:
+    folder.mkdir(exist_ok=True)
+    (folder / "study.yaml").write_text(yaml.safe_dump(settings))
+    environment = os.environ | {"OMP_NUM_THREADS": str(threads), "PYTHONHASHSEED": "random"}
+    return subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", WORK, *policies],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+
+
+def finish(process: subprocess.Popen) -> None:
+    _, errors = process.communicate(timeout=300)
+    if process.returncode:
+        raise DasError(errors.decode()[-2000:])
+
+
+def products(folder: Path) -> dict[str, bytes]:
+    """All that must repeat: policies, histories, numbers, checkpoints. Run records tell what varies."""
+    results = folder / "results"
+    files = sorted(file for file in results.rglob("*") if file.is_file() and not file.name.endswith(".run.json"))
+    return {str(file.relative_to(results)): file.read_bytes() for file in files}
+
+
+@pytest.fixture(scope="module")
+def reference(settings, tmp_path_factory):
+    """What one process under OMP_NUM_THREADS=1 makes, and how long it takes."""
+    folder, before = tmp_path_factory.mktemp("reference"), time.monotonic()
+    finish(start(folder, settings))
+    found = products(folder)
+    assert len(found) == 2 * len(POLICIES) + 2  # nothing else: resumed work is forgotten once it is published
+    return found, time.monotonic() - before
+
+
+def test_a_killed_run_continues_to_the_same_bytes_in_other_processes_with_two_threads(settings, reference, tmp_path):
+    expected, whole = reference
+    assert killed_and_continued(tmp_path, settings, [random.Random(0).uniform(0.5, 0.9) * whole]) == expected
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(5))
+def test_a_run_killed_many_times_continues_to_the_same_bytes(settings, reference, tmp_path, seed):
+    moments = random.Random(seed)
+    expected, whole = reference
+    delays = [moments.uniform(0.4, 0.9) * whole for _ in range(4)]
+    assert killed_and_continued(tmp_path, settings, delays) == expected
+
+
+@pytest.mark.long
+def test_an_undisturbed_process_with_two_threads_makes_the_same_bytes(settings, reference, tmp_path):
+    finish(start(tmp_path, settings, threads=2))
+    assert products(tmp_path) == reference[0]
+
+
+def killed_and_continued(folder: Path, settings: dict, delays: list[float]) -> dict[str, bytes]:
+    """What is there at the end of a run killed without warning after each of ``delays``, in seconds from its start."""
+    kills = 0
+    for delay in delays:
+        process = start(folder, settings, threads=2)
+        try:
+            process.communicate(timeout=delay)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+            kills += 1
+    assert kills, "the run was over before it could be killed"
+    finish(start(folder, settings, threads=2))
+    return products(folder)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_cuda_makes_the_same_bytes_in_another_process(settings, tmp_path):
+    on_cuda = settings | {"compute": {"device": "cuda"}}
+    for name in ("first", "second"):
+        finish(start(tmp_path / name, on_cuda))
+    assert products(tmp_path / "first") == products(tmp_path / "second")
