@@ -12,17 +12,26 @@ import torch
 RESULTS = Path("results/benchmarks")
 
 
+TURN = 0.5  # seconds
+
+
 def fastest(runs: Mapping[str, Callable[[], object]], repetitions: int) -> dict[str, float]:
-    """Seconds of the fastest of ``repetitions`` calls of each run, taken in turns after one call to warm up."""
+    """Seconds of the fastest call of each run, in ``repetitions`` rounds that take turns after one to warm up.
+
+    A turn repeats short runs until half a second has passed: the first call after another run's turn pays for memory
+    that the allocator gave back in between.
+    """
     best = dict.fromkeys(runs, float("inf"))
     for repetition in range(repetitions + 1):
         for name, run in runs.items():
-            _synchronize()
-            start = time.perf_counter()
-            run()
-            _synchronize()
-            if repetition:
-                best[name] = min(best[name], time.perf_counter() - start)
+            turn = time.perf_counter()
+            while time.perf_counter() - turn < TURN:
+                _synchronize()
+                start = time.perf_counter()
+                run()
+                _synchronize()
+                if repetition:
+                    best[name] = min(best[name], time.perf_counter() - start)
     return best
 
 

@@ -194,6 +194,21 @@ class Cell(nn.Module):
             total = total + torch.stack([weight * part for part in recoloured])
         return torch.cat([to_table(part) for part in total])
 
+    def mixture(self, weights: Tensor | None = None) -> Policy:
+        """What the cell makes with ``weights`` (edges, candidates; None: ``softmax(alpha)``), as a policy of mixtures.
+
+        Edges of weight 0 are left out.
+        """
+        rows = (self.weights() if weights is None else weights).detach().double().cpu()
+        totals = rows.sum(-1, keepdim=True)
+        rows = (rows / totals.clamp_min(1e-12)).tolist()
+
+        def mixed(edge: int) -> tuple[Choice, ...]:
+            pairs = zip(self.candidates[edge], rows[edge], strict=True)
+            return tuple(replace(choice, weight=share) for choice, share in pairs if share > 0)
+
+        return self.family.mixed([[(e, mixed(e)) for e in edges if totals[e] > 0] for edges in self.family.incoming])
+
     def policy(self, weights: Tensor | None = None, provenance: Mapping | None = None) -> Policy:
         """The policy of the strongest candidates: each node keeps the two edges whose best candidate weighs most.
 
@@ -212,6 +227,20 @@ class Cell(nn.Module):
             DasError: for an edge or candidate that does not exist, or a node left without edges.
         """
         return self.family.policy(dict(sorted(choice.items())), self.candidates, provenance)
+
+
+class Relaxed:
+    """The cell with given weights: a step from images to videos that says, as its ``policy``, what it is."""
+
+    def __init__(self, cell: Cell, weights: Tensor | None = None):
+        self.cell, self.weights = cell, weights
+
+    def __call__(self, images: Tensor) -> Tensor:
+        return self.cell(images, self.weights)
+
+    @property
+    def policy(self) -> Policy:
+        return self.cell.mixture(self.weights)
 
 
 def _filled(rows: Sequence[Sequence], filler) -> Tensor:

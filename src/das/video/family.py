@@ -107,7 +107,7 @@ class Family:
                 raise DasError(f"choice: edge {edge} does not exist; there are edges 0 to {len(self.edges) - 1}")
             if not 0 <= candidate < len(candidates[edge]):
                 raise DasError(f"choice: edge {edge} has candidates 0 to {len(candidates[edge]) - 1}, not {candidate}")
-        return self._build(
+        return self.mixed(
             [
                 [(edge, (candidates[edge][choice[edge]],)) for edge in edges if edge in choice]
                 for edges in self.incoming
@@ -121,7 +121,7 @@ class Family:
             tuple(Choice(choice.operation, choice.magnitudes, 1 / len(row)) for choice in row)
             for row in self.candidates
         ]
-        return self._build([[(edge, mixtures[edge]) for edge in edges] for edges in self.incoming], provenance)
+        return self.mixed([[(edge, mixtures[edge]) for edge in edges] for edges in self.incoming], provenance)
 
     def random(self, seed: int, provenance: Mapping | None = None) -> Policy:
         """The control that draws kept edges and their candidates evenly, from ``seed``."""
@@ -133,7 +133,11 @@ class Family:
                 choice[edge] = int(torch.randint(len(self.candidates[edge]), (), generator=draws))
         return self.policy(choice, provenance=provenance)
 
-    def _build(self, nodes, provenance) -> Policy:
+    def mixed(
+        self, nodes: Sequence[Sequence[tuple[int, tuple[Choice, ...]]]], provenance: Mapping | None = None
+    ) -> Policy:
+        """The policy whose nodes reduce the edges given, each (its index, its mixture)."""
+
         def source(edge):
             first = self.edges[edge][0]
             return IMAGE if first < self.inputs else first - self.inputs
