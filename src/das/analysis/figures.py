@@ -105,6 +105,31 @@ def accuracy_by_method(study: Study) -> Figure:
     return figure
 
 
+def accuracy_against_compute(study: Study) -> Figure:
+    """Accuracy of every method over what its training (search included) and its test cost, a row of panels for each
+    data set and backbone. Bars are 95 % intervals; the line joins the methods that none beats at lower cost."""
+    table = accuracy_table(study)
+    table = table[table.seeds > 0].assign(training=lambda rows: rows.search_s + rows.train_s)
+    groups = list(table.groupby(["dataset", "backbone"], sort=False))
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(7.2, 0.4 + 3.2 * max(len(groups), 1)), layout="constrained")
+        panels = figure.subplots(max(len(groups), 1), 2, squeeze=False, sharey="row")
+        for row, ((dataset, backbone), methods) in zip(panels, groups, strict=False):
+            costs = (("training", "search and training, device seconds"), ("test_s", "one test, device seconds"))
+            for panel, (cost, label) in zip(row, costs, strict=True):
+                known = methods[methods[cost].notna()]
+                for method in known.itertuples():
+                    place = getattr(method, cost), method.accuracy
+                    panel.errorbar(*place, yerr=method.accuracy_ci95, fmt="o", color="black", ms=4, capsize=2, lw=0.8)
+                    panel.annotate(method.method, place, xytext=(4, 3), textcoords="offset points", fontsize=7)
+                front = known.sort_values([cost, "accuracy"], ascending=[True, False])
+                front = front[front.accuracy > front.accuracy.cummax().shift(fill_value=-np.inf)]
+                panel.plot(front[cost], front.accuracy, color="tab:blue", lw=1, zorder=0)
+                panel.set(xscale="log", xlabel=label)
+            row[0].set(title=f"{dataset}, {backbone}", ylabel="test accuracy after the last epoch, %")
+    return figure
+
+
 def write_figures(study: Study, folder: Path, pictures: dict[str, Tensor]) -> None:
     """Write every figure of the study into ``folder``.
 
@@ -112,6 +137,7 @@ def write_figures(study: Study, folder: Path, pictures: dict[str, Tensor]) -> No
         pictures: for each data set of the grid, a few images (N, C, H, W) in [0, 1] to show policies on.
     """
     save_figure(accuracy_by_method(study), folder / "accuracy")
+    save_figure(accuracy_against_compute(study), folder / "compute")
     if found := results.searches(study):
         save_figure(alpha_over_time(found), folder / "alpha")
     for search in found:

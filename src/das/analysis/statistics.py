@@ -33,6 +33,28 @@ def estimate(values: Sequence[float]) -> Estimate:
     return Estimate(float(values.mean()), float(stats.t.ppf(0.975, count - 1) * error), count)
 
 
+def paired_p_value(ours: dict[int, float], theirs: dict[int, float]) -> float:
+    """Two-sided p value of the paired t test over the seeds that both have; NaN for fewer than two seeds."""
+    seeds = sorted(ours.keys() & theirs.keys())
+    differences = np.array([ours[seed] - theirs[seed] for seed in seeds])
+    if len(differences) < 2:
+        return float("nan")
+    if not differences.std():
+        return 1.0 if differences[0] == 0 else 0.0
+    return float(stats.ttest_1samp(differences, 0).pvalue)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """The p values corrected for the number of comparisons (Holm 1979); NaN stays NaN and counts as none."""
+    p_values = np.asarray(p_values, dtype=float)
+    corrected = np.full(len(p_values), np.nan)
+    tested = np.flatnonzero(~np.isnan(p_values))
+    order = tested[p_values[tested].argsort(kind="stable")]
+    steps = p_values[order] * np.arange(len(order), 0, -1)
+    corrected[order] = np.minimum(np.maximum.accumulate(steps), 1)
+    return corrected.tolist()
+
+
 def paired_difference(ours: dict[int, float], theirs: dict[int, float]) -> Estimate:
     """Mean and interval of ours - theirs over the seeds that both have; keys are seeds."""
     return estimate([ours[seed] - theirs[seed] for seed in sorted(ours.keys() & theirs.keys())])

@@ -5,22 +5,26 @@ from pathlib import Path
 import pandas as pd
 
 from das.analysis import results
-from das.analysis.statistics import Estimate, estimate, paired_difference
-from das.analysis.verdict import verdict
+from das.analysis.published import published_table
+from das.analysis.searches import readable_search_costs, readable_searches, search_cost_table, search_table
+from das.analysis.statistics import Estimate, estimate, holm, paired_difference, paired_p_value
 from das.config import Study
 from das.engine.provenance import code_fingerprint
 from das.files import publish
-from das.video.policy import Policy
 
 NOT_RUN = "not run"
+COSTS = ("search_s", "train_s", "test_s")
 
 
 def accuracy_table(study: Study) -> pd.DataFrame:
     """Last-epoch test accuracy of each data set, backbone and method of the grid, over seeds.
 
     Accuracies and differences are in percent and percentage points; `difference` is paired with the study's reference
-    method on the same seeds. `train_frames` is relative to the reference. `older_code` counts the numbers that were
-    made by other code than the present, `other_settings` those made with other settings than the study's present ones.
+    method on the same seeds; `p_value` is its paired t test's, `p_holm` corrected for the number of the table's
+    comparisons. `median_accuracy` is the mean over seeds of the last ten epochs' median. `train_frames` is relative to
+    the reference; `search_s`, `train_s`, `test_s` are seconds on the device (`das.analysis.results.numbers`).
+    `older_code` counts the numbers that were made by other code than the present, `other_settings` those made with
+    other settings than the study's present ones.
     """
     everything = results.numbers(study)
     rows = []
@@ -41,14 +45,20 @@ def accuracy_table(study: Study) -> pd.DataFrame:
             "accuracy_ci95": accuracy.half_width,
             "difference": difference.mean,
             "difference_ci95": difference.half_width,
+            "p_value": float("nan") if method == study.study.reference else paired_p_value(
+                _by_seed(made), _by_seed(against)
+            ),
+            "median_accuracy": 100 * made.median_accuracy.astype(float).mean(),
             "best_epoch_accuracy": 100 * made.best_accuracy.astype(float).mean(),
             "frames": made.frames.astype(float).mean(),
             "train_frames": made.train_frames.astype(float).mean() / against.train_frames.astype(float).mean(),
-            "device_s": made.device_s.astype(float).mean(),
+            **{cost: made[cost].astype(float).mean() for cost in COSTS},
             "older_code": int((made.code != code_fingerprint()).sum()),
             "other_settings": int((made.current == False).sum()),  # noqa: E712
         })  # fmt: skip
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    table.insert(table.columns.get_loc("p_value") + 1, "p_holm", holm(table.p_value))
+    return table
 
 
 def _by_seed(rows: pd.DataFrame) -> dict[int, float]:
@@ -70,11 +80,15 @@ def readable_accuracy(study: Study, table: pd.DataFrame) -> pd.DataFrame:
             f"Against {reference}": "reference" if own else _interval(
                 Estimate(row.difference, row.difference_ci95, row.seeds), signed=True
             ),
+            "p (Holm)": "" if own else _p_value(row.p_holm),
+            "Median of last 10, %": f"{row.median_accuracy:.2f}" if row.seeds else NOT_RUN,
             "Best epoch, %": f"{row.best_epoch_accuracy:.2f}" if row.seeds else NOT_RUN,
             "Frames": f"{row.frames:.0f}" if row.seeds else NOT_RUN,
             "Training frames": ("none" if row.train_frames == 0 else f"{row.train_frames:.2g}x")
             if row.seeds else NOT_RUN,
-            "Device seconds": f"{row.device_s:.1f}" if row.seeds else NOT_RUN,
+            "Search, s": f"{row.search_s:.1f}" if row.seeds else NOT_RUN,
+            "Training, s": f"{row.train_s:.1f}" if row.seeds else NOT_RUN,
+            "Test, s": f"{row.test_s:.2f}" if row.seeds else NOT_RUN,
             "Remarks": _remarks(row),
         })  # fmt: skip
     return pd.DataFrame(rows)
@@ -87,6 +101,12 @@ def _interval(value: Estimate, signed: bool = False) -> str:
     return f"{mean} ± {value.half_width:.2f}" if value.half_width == value.half_width else f"{mean} (one seed)"
 
 
+def _p_value(value: float) -> str:
+    if value != value:
+        return "needs two seeds"
+    return f"{value:.3f}" if value >= 0.001 else "< 0.001"
+
+
 def _remarks(row) -> str:
     remarks = [
         f"{row.older_code} made by other code" if row.older_code else "",
@@ -95,55 +115,29 @@ def _remarks(row) -> str:
     return "; ".join(filter(None, remarks))
 
 
-def search_table(study: Study) -> pd.DataFrame:
-    """One row per search: what it cost, what it chose, whether alpha decided anything."""
-    columns = ("dataset", "backbone", "policy", "seed", "space_size", "device_s", "wall_s", "peak_memory_mb",
-               "entropy_start", "entropy_end", "val_accuracy", "verdict", "chosen")  # fmt: skip
-    rows = []
-    for search in results.searches(study):
-        history, cost, policy = search["history"], search["run"]["cost"], Policy.load(search["path"])
-        rows.append({
-            "dataset": study.datasets[search["dataset"]].title,
-            "backbone": study.backbones[search["backbone"]].title,
-            "policy": search["policy"],
-            "seed": search["seed"],
-            "space_size": history["space_size"],
-            "device_s": cost["device_s"],
-            "wall_s": cost["wall_s"],
-            "peak_memory_mb": cost["peak_memory_bytes"] / 2**20,
-            "entropy_start": history["entropy"][0],
-            "entropy_end": history["entropy"][-1],
-            "val_accuracy": 100 * history["val_accuracy"][-1],
-            "verdict": verdict(policy, history),
-            "chosen": policy.describe(),
-        })  # fmt: skip
-    return pd.DataFrame(rows, columns=columns)
-
-
-def readable_search(table: pd.DataFrame) -> pd.DataFrame:
-    """The search table as people read it."""
+def readable_published(table: pd.DataFrame) -> pd.DataFrame:
+    """The table of published numbers as people read it."""
+    ours = zip(table.accuracy, table.accuracy_ci95, table.seeds, strict=True)
     return pd.DataFrame({
         "Data set": table.dataset,
         "Backbone": table.backbone,
-        "Policy": table.policy,
-        "Seed": table.seed.map(str),
-        "Policies in the space": table.space_size.map("{:.1e}".format),
-        "Device seconds": table.device_s.map("{:.1f}".format),
-        "Peak memory, MiB": table.peak_memory_mb.map("{:.0f}".format),
-        "Alpha entropy (1: undecided)": [
-            f"{a:.4f} to {b:.4f}" for a, b in zip(table.entropy_start, table.entropy_end, strict=True)
-        ],
-        "Held-out accuracy in the search, %": table.val_accuracy.map("{:.2f}".format),
-        "Verdict": table.verdict,
-        "Chosen": table.chosen,
+        "Method": table.method,
+        "Ours, %": [_interval(Estimate(*values)) for values in ours],
+        "Published, %": table.published.map("{:.2f}".format),
+        "Ours - published": [NOT_RUN if d != d else f"{d:+.2f}" for d in table.difference],
+        "What differs": table.protocol,
+        "Source": table.source,
     })  # fmt: skip
 
 
 def write_tables(study: Study, folder: Path) -> None:
-    """Write `accuracy` and `search`, each as .csv, .md and .tex, into ``folder``."""
-    accuracy, search = accuracy_table(study), search_table(study)
+    """Write `accuracy`, `published`, `search` and `search_cost`, each as .csv, .md and .tex, into ``folder``."""
+    accuracy, published = accuracy_table(study), published_table(study)
+    search, costs = search_table(study), search_cost_table(study)
     _write(folder / "accuracy", accuracy, readable_accuracy(study, accuracy))
-    _write(folder / "search", search, readable_search(search))
+    _write(folder / "published", published, readable_published(published))
+    _write(folder / "search", search, readable_searches(search))
+    _write(folder / "search_cost", costs, readable_search_costs(costs))
 
 
 def _write(path: Path, exact: pd.DataFrame, readable: pd.DataFrame) -> None:

@@ -1,0 +1,111 @@
+"""Tables of searches: what each cost and chose, and what searches cost beside the published ones."""
+
+import pandas as pd
+
+from das.analysis import results
+from das.analysis.published import SEARCH_COST, read_published
+from das.analysis.verdict import verdict
+from das.config import Study
+from das.video.policy import Policy
+
+HOUR = 3600
+
+
+def search_table(study: Study) -> pd.DataFrame:
+    """One row per search: what it cost, what it chose, whether alpha decided anything."""
+    columns = ("dataset", "backbone", "policy", "seed", "space_size", "device_s", "wall_s", "peak_memory_mb",
+               "entropy_start", "entropy_end", "val_accuracy", "verdict", "chosen")  # fmt: skip
+    rows = []
+    for search in results.searches(study):
+        history, cost, policy = search["history"], search["run"]["cost"], Policy.load(search["path"])
+        rows.append({
+            "dataset": study.datasets[search["dataset"]].title,
+            "backbone": study.backbones[search["backbone"]].title,
+            "policy": search["policy"],
+            "seed": search["seed"],
+            "space_size": history["space_size"],
+            "device_s": cost["device_s"],
+            "wall_s": cost["wall_s"],
+            "peak_memory_mb": cost["peak_memory_bytes"] / 2**20,
+            "entropy_start": history["entropy"][0],
+            "entropy_end": history["entropy"][-1],
+            "val_accuracy": 100 * history["val_accuracy"][-1],
+            "verdict": verdict(policy, history),
+            "chosen": policy.describe(),
+        })  # fmt: skip
+    return pd.DataFrame(rows, columns=columns)
+
+
+def readable_searches(table: pd.DataFrame) -> pd.DataFrame:
+    """The search table as people read it."""
+    return pd.DataFrame({
+        "Data set": table.dataset,
+        "Backbone": table.backbone,
+        "Policy": table.policy,
+        "Seed": table.seed.map(str),
+        "Policies in the space": table.space_size.map("{:.1e}".format),
+        "Device seconds": table.device_s.map("{:.1f}".format),
+        "Peak memory, MiB": table.peak_memory_mb.map("{:.0f}".format),
+        "Alpha entropy (1: undecided)": [
+            f"{a:.4f} to {b:.4f}" for a, b in zip(table.entropy_start, table.entropy_end, strict=True)
+        ],
+        "Held-out accuracy in the search, %": table.val_accuracy.map("{:.2f}".format),
+        "Verdict": table.verdict,
+        "Chosen": table.chosen,
+    })  # fmt: skip
+
+
+def search_cost_table(study: Study) -> pd.DataFrame:
+    """Device hours and size of the search space of every search: means over seeds of ours, then the published ones.
+
+    Columns: method, dataset, backbone (empty where a source names none), seeds, device_hours, space_size (NaN where
+    not known), device, source (`measured here` or the publication).
+    """
+    columns = ["method", "dataset", "backbone", "seeds", "device_hours", "space_size", "device", "source"]
+    ours = pd.DataFrame(
+        [
+            {
+                "method": f"search of {search['policy']}",
+                "dataset": study.datasets[search["dataset"]].title,
+                "backbone": study.backbones[search["backbone"]].title,
+                "device_hours": search["run"]["cost"]["device_s"] / HOUR,
+                "space_size": search["history"]["space_size"],
+                "device": search["run"]["machine"]["device"],
+            }
+            for search in results.searches(study)
+        ]
+        + [
+            {
+                "method": study.methods[search["method"]].title,
+                "dataset": study.datasets[search["dataset"]].title,
+                "backbone": study.backbones[search["backbone"]].title,
+                "device_hours": search["device_s"] / HOUR,
+                "space_size": search["space_size"],
+                "device": search["device"],
+            }
+            for search in results.augmentation_searches(study)
+        ],
+        columns=[column for column in columns if column not in ("seeds", "source")],
+    )
+    grouped = ours.groupby(["method", "dataset", "backbone", "device"], sort=False)
+    measured = grouped.agg(
+        seeds=("device_hours", "size"), device_hours=("device_hours", "mean"), space_size=("space_size", "first")
+    )
+    published = read_published()
+    published = published[published.metric == SEARCH_COST]
+    others = published.assign(device="GPU, see source", device_hours=published.value)
+    return pd.concat([measured.reset_index().assign(source="measured here"), others]).reindex(columns=columns)
+
+
+def readable_search_costs(table: pd.DataFrame) -> pd.DataFrame:
+    """The cost table as people read it."""
+    return pd.DataFrame({
+        "Data set": table.dataset,
+        "Backbone": table.backbone,
+        "Search": table.method,
+        "Seeds": ["" if n != n else f"{n:.0f}" for n in table.seeds],
+        "Device hours": table.device_hours.map("{:.3g}".format),
+        "Choices in the space": ["not given" if n != n else f"{float(n):.1e}" for n in table.space_size],
+        "Device": table.device,
+        "Source": table.source,
+    })  # fmt: skip
