@@ -18,6 +18,11 @@ include: "workflow/rules/folders.smk"
 include: "workflow/rules/report.smk"
 
 
+if STUDY.policy_benchmark:
+
+    include: "workflow/rules/policy_benchmark.smk"
+
+
 rule all:
     default_target: True
     input:

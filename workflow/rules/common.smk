@@ -97,6 +97,34 @@ def policy_digest(wildcards):
     )
 
 
+def bank_digest(wildcards):
+    """What every retrained policy of the bank depends on besides itself."""
+    dataset = STUDY.datasets[wildcards.dataset]
+    return digest(
+        {
+            "dataset": dataset.model_dump(
+                exclude={"title", "recipe", "sources", "root"}
+            ),
+            "backbone": STUDY.backbones[wildcards.backbone].model_dump(
+                exclude={"title"}
+            ),
+            "recipe": STUDY.recipes[dataset.recipe].model_dump(),
+            "bank": STUDY.policy_benchmark.model_dump(),
+            "compute": STUDY.compute.model_dump(),
+        }
+    )
+
+
+def measured_search_digest(wildcards):
+    policy = STUDY.methods[wildcards.method].policy
+    return digest(
+        {
+            "policy": policy_settings(STUDY, policy),
+            "bank": bank_digest(wildcards),
+        }
+    )
+
+
 def number_digest(wildcards):
     return digest(number_of(wildcards).settings())
 

@@ -6,34 +6,6 @@ snakemake --cores 1 results/policy_benchmark --configfile config/policy_benchmar
 BENCHMARK = "results/policy_benchmark"
 
 
-def bank_digest(wildcards):
-    """What every retrained policy of the bank depends on besides itself."""
-    dataset = STUDY.datasets[wildcards.dataset]
-    return digest(
-        {
-            "dataset": dataset.model_dump(
-                exclude={"title", "recipe", "sources", "root"}
-            ),
-            "backbone": STUDY.backbones[wildcards.backbone].model_dump(
-                exclude={"title"}
-            ),
-            "recipe": STUDY.recipes[dataset.recipe].model_dump(),
-            "bank": STUDY.policy_benchmark.model_dump(),
-            "compute": STUDY.compute.model_dump(),
-        }
-    )
-
-
-def measured_search_digest(wildcards):
-    policy = STUDY.methods[wildcards.method].policy
-    return digest(
-        {
-            "policy": policy_settings(STUDY, policy),
-            "bank": bank_digest(wildcards),
-        }
-    )
-
-
 rule measure_search:
     """Run a search and take its score of every policy of the bank."""
     input:
