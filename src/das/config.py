@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from das.augment.names import check_dataset, check_method, check_together
+from das.augment.names import check_dataset, check_method, check_together, read
 from das.data.names import READERS, check_options
 from das.errors import DasError
 from das.models.names import DENSE_CONSENSUS, HEADS, known_backbones, known_consensus, known_fusions
@@ -205,6 +205,16 @@ class Method(Section):
     equal_compute_to: Name | None = Field(None, description="train as many frames as that method does")
 
 
+class Tuning(Section):
+    """How settings of methods' augmentations are chosen (das.engine.tune): by training on part of the training set and
+    scoring on the rest, with the same number of trials for every method, never on the test set."""
+
+    trials: Count = Field(description="of each method, drawn from its grid; all of the grid where that has fewer")
+    fraction: Annotated[float, Field(gt=0, lt=1)] = Field(0.2, description="of the training set that is held out")
+    seed: Annotated[int, Field(ge=0)] = 0
+    grids: dict[Name, dict[str, list[Any]]] = Field(description="method: {augmentation.parameter: [values]}")
+
+
 class Study(Section):
     """Everything params.yaml may hold. See the annotated params.yaml for the meaning of each key."""
 
@@ -217,6 +227,7 @@ class Study(Section):
     searches: dict[Name, Search] = {}
     policies: dict[Name, PolicySource] = {}
     methods: dict[Name, Method]
+    tuning: Tuning | None = None
     policy_benchmark: PolicyBenchmark | None = None
 
     # -- what the study consists of ------------------------------------------------------------------------------
@@ -484,7 +495,8 @@ def _contradictions(study: Study) -> Iterable[str]:
         yield from unknown
         return
     yield from _unfit_for_the_task(study)
-    yield from _impossible_augmentations(study)
+    impossible = list(_impossible_augmentations(study))
+    yield from impossible or _impossible_tuning(study)
     yield from _contradictory_searches(study)
     yield from _contradictory_policies(study)
     yield from _contradictory_methods(study)
@@ -542,6 +554,29 @@ def _impossible_augmentations(study: Study) -> Iterable[str]:
             size = _training_size(dataset)
             for problem in check_together(method.augment, task=reader.task, size=size):
                 yield f"methods.{name}.augment: {problem} (data set {dataset.title!r})"
+
+
+def _impossible_tuning(study: Study) -> Iterable[str]:
+    """Grids of methods, augmentations or parameters that are not there, and values that are not allowed."""
+    for method, grid in (study.tuning.grids if study.tuning else {}).items():
+        if method not in study.methods:
+            yield f"tuning.grids.{method}: is no method; methods defines {', '.join(sorted(study.methods))}"
+            continue
+        used = [name for name, _ in map(read, study.methods[method].augment)]
+        for path, values in grid.items():
+            key = f"tuning.grids.{method}.{path}"
+            name, _, parameter = path.partition(".")
+            if name not in used:
+                yield f"{key}: method {method!r} has no such augmentation; it has {', '.join(used) or 'none'}"
+            elif not values:
+                yield f"{key}: is empty; should list values"
+            else:
+                required = dict(map(read, study.methods[method].augment))[name]
+                for value in values:
+                    try:
+                        read({name: required | {parameter: value}})
+                    except DasError as problem:
+                        yield f"tuning.grids.{method}: {problem}"
 
 
 def _training_size(dataset: Dataset) -> int | None:
