@@ -5,6 +5,8 @@ import torch
 from torch.nn import functional as F
 
 from das.errors import DasError
+from das.search.relaxation import path
+from das.video.cell import Cell, Relaxed
 from das.video.family import Family
 from das.video.policy import IMAGE, Choice, Edge, Policy
 from das.video.registration import DenseConsensus, mean_maps, visible
@@ -152,3 +154,14 @@ def test_refuses_unknown_names_and_other_numbers_of_frames():
         DenseConsensus("median", Policy.replicate(2))
     with pytest.raises(DasError, match=r"3 frames; the policy makes 2"):
         DenseConsensus("aligned_mean", Policy.replicate(2))(torch.rand(1, 3, 2, 4, 4), 8, 8)
+
+
+def test_a_relaxed_cell_says_which_policy_it_is():
+    cell = Cell(frames=3, nodes=3, seed=5)
+    images = torch.rand(1, 2, SIDE, SIDE)
+    draws = torch.Generator().manual_seed(1)
+    even = torch.rand(cell.alpha.shape, generator=draws).softmax(-1)
+    sampled = path(cell.family, cell.alpha.detach(), torch.rand(cell.alpha.shape, generator=draws))
+    for weights in (None, even, sampled):
+        step = Relaxed(cell, weights)
+        torch.testing.assert_close(ImageToVideo(step.policy)(images), step(images).detach(), atol=1e-5, rtol=0)

@@ -201,10 +201,10 @@ class Cell(nn.Module):
         """
         rows = (self.weights() if weights is None else weights).detach().double().cpu()
         totals = rows.sum(-1, keepdim=True)
-        rows = (rows / totals.clamp_min(1e-12)).tolist()
+        rows, candidates = (rows / totals.clamp_min(1e-12)).tolist(), self.candidates
 
         def mixed(edge: int) -> tuple[Choice, ...]:
-            pairs = zip(self.candidates[edge], rows[edge], strict=True)
+            pairs = zip(candidates[edge], rows[edge], strict=True)
             return tuple(replace(choice, weight=share) for choice, share in pairs if share > 0)
 
         return self.family.mixed([[(e, mixed(e)) for e in edges if totals[e] > 0] for edges in self.family.incoming])
