@@ -30,10 +30,15 @@ class RandomCrop:
         return self._window(images, corner, 0), labels
 
     def _window(self, images: Tensor, corner: Tensor, fill: int) -> Tensor:
-        count, _, height, width = images.shape
-        padded = functional.pad(images, (self.padding,) * 4, value=fill)
-        windows = padded.unfold(2, height, 1).unfold(3, width, 1)
-        return windows[torch.arange(count, device=images.device), :, corner[0], corner[1]]
+        count, channels, height, width = images.shape
+        padded = functional.pad(images, (self.padding,) * 4, value=fill).contiguous()
+        _, _, rows, columns = padded.shape
+        # Each row of a window is a run of the padded batch in memory: one copy per row.
+        runs = padded.as_strided((padded.numel() - width + 1, width), (1, 1))
+        plane = torch.arange(count * channels, device=images.device).view(count, channels, 1) * (rows * columns)
+        place = (corner[0] * columns + corner[1]).view(count, 1, 1)
+        start = plane + place + torch.arange(height, device=images.device) * columns
+        return runs.index_select(0, start.flatten()).view(images.shape)
 
 
 @dataclass(frozen=True)
@@ -45,10 +50,15 @@ class RandomFlip:
     moves_pixels = True
 
     def __call__(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        flipped = (torch.rand(len(images), generator=generator) < self.probability).to(images.device)
+        chosen = torch.rand(len(images), generator=generator) < self.probability
+        flipped = chosen.nonzero()[:, 0].to(images.device)
         if labels.ndim == 3:
-            labels = torch.where(flipped.view(-1, 1, 1), labels.flip(-1), labels)
-        return torch.where(flipped.view(-1, 1, 1, 1), images.flip(-1), images), labels
+            labels = self._mirror(labels, flipped)
+        return self._mirror(images, flipped), labels
+
+    @staticmethod
+    def _mirror(images: Tensor, which: Tensor) -> Tensor:
+        return images.index_copy(0, which, images.index_select(0, which).flip(-1))
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ class ImageSet:
         """Yield (images uint8, labels) for each tensor of indices."""
         for chunk in indices:
             chunk = chunk.to(self.labels.device)
-            yield self.images[chunk], self.labels[chunk]
+            yield self.images.index_select(0, chunk), self.labels[chunk]
 
 
 @dataclass(frozen=True)
