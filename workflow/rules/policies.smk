@@ -2,13 +2,14 @@
 
 
 rule search:
-    """Search a policy on the training set's two halves; its history and cost stand beside it."""
+    """Search a policy on the training set's two halves; its history, cost and halves stand beside it."""
     input:
         data=data_files,
     output:
         policy="results/policies/{dataset}/{backbone}/{policy}/seed{seed}.yaml",
         history="results/policies/{dataset}/{backbone}/{policy}/seed{seed}.history.json",
         run="results/policies/{dataset}/{backbone}/{policy}/seed{seed}.run.json",
+        halves="results/policies/{dataset}/{backbone}/{policy}/seed{seed}.halves.json",
     log:
         "results/logs/policies/{dataset}/{backbone}/{policy}/seed{seed}.log",
     benchmark:

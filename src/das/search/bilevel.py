@@ -84,7 +84,8 @@ class BilevelSearch:
         self.architect = Adam(self.architecture, alpha.lr, alpha.betas, decays)
         self.optimiser = self._optimiser()
         steps, batch_size = augment.build(data.augment), self.settings.batch_size
-        weight_half, alpha_half = map(images.train.subset, halves(images.train.strata, *self.identity))
+        self.halves = halves(images.train.strata, *self.identity)
+        weight_half, alpha_half = map(images.train.subset, self.halves)
         self.weight_batches, self.alpha_batches = (
             Batches(half, batch_size, steps, device=self.device, drop_last=True) for half in (weight_half, alpha_half)
         )

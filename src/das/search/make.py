@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from das.config import Study
+from das.data import splits
 from das.data.sets import Dataset
 from das.files import publish, publish_json
 from das.seeding import derive
@@ -13,8 +14,8 @@ from das.video.policy import Policy
 def make_policy(study: Study, dataset: str, backbone: str, policy: str, seed: int, images: Dataset) -> Path:
     """Make ``policies.<policy>`` of ``study`` and return the path of its file.
 
-    A search leaves its history (`.history.json`) and run record (`.run.json`) beside the policy. The policy file is
-    written last: where it exists, all is there.
+    A search leaves its history (`.history.json`), its run record (`.run.json`) and the indices of the training set's two
+    halves (`.halves.json`) beside the policy. The policy file is written last: where it exists, all is there.
     """
     source = study.policies[policy]
     path = Path(f"results/policies/{dataset}/{backbone}/{policy}/seed{seed}.yaml")
@@ -24,6 +25,8 @@ def make_policy(study: Study, dataset: str, backbone: str, policy: str, seed: in
 
         search = BilevelSearch(study, dataset, backbone, policy, seed, images)
         made, history, run = search.run()
+        parts = dict(zip(("weights", "alpha"), search.halves, strict=True))
+        splits.write(path.with_suffix(".halves.json"), parts, digest=images.train.digest, identity=search.identity)
         publish_json(path.with_suffix(".history.json"), history)
         publish_json(path.with_suffix(".run.json"), run)
         made.save(path)
