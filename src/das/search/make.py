@@ -14,8 +14,8 @@ from das.video.policy import Policy
 def make_policy(study: Study, dataset: str, backbone: str, policy: str, seed: int, images: Dataset) -> Path:
     """Make ``policies.<policy>`` of ``study`` and return the path of its file.
 
-    A search leaves its history (`.history.json`), its run record (`.run.json`) and the indices of the training set's two
-    halves (`.halves.json`) beside the policy. The policy file is written last: where it exists, all is there.
+    A search leaves beside the policy its history (`.history.json`), its run record (`.run.json`) and the indices of the
+    training set's two halves (`.halves.json`). The policy file is written last: where it exists, all is there.
     """
     source = study.policies[policy]
     path = Path(f"results/policies/{dataset}/{backbone}/{policy}/seed{seed}.yaml")
