@@ -1,0 +1,195 @@
+"""Corrected tests, published numbers and costs beside ours, on made-up results."""
+
+import json
+import math
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from scipy import stats
+
+from das.analysis import published, results
+from das.analysis.figures import accuracy_against_compute
+from das.analysis.published import COLUMNS, known_as, published_table, read_published
+from das.analysis.searches import search_cost_table
+from das.analysis.statistics import holm, paired_p_value
+from das.analysis.tables import accuracy_table, write_tables
+from das.config import check, digest
+from das.errors import DasError
+
+SEEDS = (0, 1, 2)
+CURVES = {
+    "baseline": [[0.2, 0.5, 0.6], [0.1, 0.7, 0.6], [0.3, 0.4, 0.5]],
+    "cutmix": [[0.1, 0.6, 0.7], [0.1, 0.6, 0.69], [0.1, 0.6, 0.61]],
+    "automix": [[0.1, 0.5, 0.61], [0.1, 0.5, 0.59], [0.1, 0.5, 0.51]],
+    "tta": [[0.65], [0.66], [0.57]],
+}
+TRAINING = {"baseline": 100.0, "cutmix": 110.0, "automix": 260.0}
+
+
+def study():
+    return check(
+        {
+            "study": {"name": "made", "datasets": ["pictures"], "backbones": ["small"], "methods": list(CURVES),
+                      "seeds": list(SEEDS), "reference": "baseline"},
+            "datasets": {"pictures": {"title": "CIFAR-10", "reader": "cifar10", "recipe": "short",
+                                      "options": {"train_per_class": 100}}},
+            "backbones": {"small": {"title": "ResNet-18", "network": "resnet18_cifar"}},
+            "recipes": {"short": {"epochs": 3, "batch_size": 10, "lr": 0.1}},
+            "cells": {"four": {"frames": 4}},
+            "policies": {"same": {"source": "replicate", "cell": "four"}},
+            "methods": {
+                "baseline": {"title": "Single frame"},
+                "cutmix": {"title": "CutMix", "augment": ["cutmix"]},
+                "automix": {"title": "AutoMix", "augment": ["automix"]},
+                "tta": {"title": "At test time", "weights_of": "baseline", "policy": "same"},
+            },
+        },
+        "made",
+    )  # fmt: skip
+
+
+@pytest.fixture
+def made(tmp_path, monkeypatch):
+    """The study with all its results but AutoMix's last seed."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "data" / "published"
+    folder.mkdir(parents=True)
+    rows = [
+        ["cifar10", "resnet18", "baseline", "200", "top1", "94.87", "%", "one (median of the last 10 epochs)"],
+        ["cifar10", "resnet18", "cutmix", "3", "top1", "96.11", "%", "two"],
+        ["cifar10", "resnet50", "cutmix", "3", "top1", "90", "%", "another network"],
+        ["cifar100", "resnet18", "cutmix", "3", "top1", "90", "%", "another data set"],
+        ["cifar10", "resnet18", "cutmix", "3", "top1_gain", "1.0", "points", "another measure"],
+        ["cifar10", "", "dada", "", "search_cost", "0.1", "GPU hours", "three"],
+    ]
+    pd.DataFrame(rows, columns=COLUMNS).to_csv(folder / "published_numbers.csv", index=False)
+    paper = [["cifar10", "resnet18", "tta", "", "top1", "70", "%", "the paper"]]
+    pd.DataFrame(paper, columns=COLUMNS).to_csv(folder / "das_paper.csv", index=False)
+    plan = study()
+    for number in plan.numbers():
+        if (number.method, number.seed) == ("automix", 2):
+            continue
+        curve = CURVES[number.method][number.seed]
+        trained = number.method in TRAINING
+        best = max(curve)
+        content = {
+            "number": number.identity,
+            "metric": "accuracy",
+            "last": {"epoch": len(curve), "accuracy": curve[-1], "loss": 1.0},
+            "best": {"epoch": curve.index(best) + 1, "accuracy": best, "loss": 1.0},
+            "cost": {"frames": 1 if trained else 4, "train_frames": 3000 if trained else 0, "parameters": 5},
+            "curves": {"test_accuracy": curve, "test_loss": [1.0] * len(curve)},
+            "digests": {"settings": digest(number.settings())},
+        }
+        cost = {"device_s": TRAINING[number.method], "test_device_s": 2.0} if trained else {"device_s": 8.0}
+        run = {"cost": cost, "machine": {"device": "GPU"}, "code": {"fingerprint": "x"}}
+        if number.method == "cutmix":
+            run["augmentation_search"] = [{"device_s": 36.0, "wall_s": 40.0, "space_size": 7, "chosen": "c"}]
+        Path(number.number_path()).parent.mkdir(parents=True, exist_ok=True)
+        Path(number.number_path()).write_text(json.dumps(content))
+        Path(number.run_path()).write_text(json.dumps(run))
+    return plan
+
+
+def test_holm_of_a_hand_worked_case():
+    # sorted .01 .02 .03 .04 times 4 3 2 1: .04 .06 .06 .04, made monotone: .04 .06 .06 .06
+    assert holm([0.03, 0.01, 0.04, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
+    with_gap = holm([0.01, math.nan, 0.5])
+    assert with_gap[0] == pytest.approx(0.02)
+    assert math.isnan(with_gap[1])
+
+
+def test_the_paired_p_value_is_the_t_tests():
+    ours, theirs = {0: 5.0, 1: 7.0, 2: 6.5, 9: 100.0}, {0: 4.0, 1: 6.5, 2: 4.5}
+    assert paired_p_value(ours, theirs) == pytest.approx(stats.ttest_rel([5, 7, 6.5], [4, 6.5, 4.5]).pvalue)
+    assert math.isnan(paired_p_value({0: 1.0}, {0: 2.0}))
+    assert paired_p_value({0: 1.0, 1: 2.0}, {0: 1.0, 1: 2.0}) == 1.0
+
+
+def test_the_accuracy_table_corrects_for_its_comparisons(made):
+    table = accuracy_table(made).set_index("name")
+    differences = [[10, 9, 11], [1, -1], [5, 6, 7]]
+    raw = [stats.ttest_1samp(values, 0).pvalue for values in differences]
+    assert table.p_value[["cutmix", "automix", "tta"]].tolist() == pytest.approx(raw)
+    assert math.isnan(table.p_holm["baseline"])
+    order = sorted(range(3), key=raw.__getitem__)
+    assert table.p_holm.iloc[1 + order[0]] == pytest.approx(3 * raw[order[0]])
+    assert table.median_accuracy["baseline"] == pytest.approx(100 * (0.5 + 0.6 + 0.4) / 3)
+    assert table.best_epoch_accuracy["baseline"] == pytest.approx(100 * (0.6 + 0.7 + 0.5) / 3)
+
+
+def test_costs_tell_search_training_and_test_apart(made):
+    table = accuracy_table(made).set_index("name")
+    assert table.search_s.to_dict() == {"baseline": 0, "cutmix": 36, "automix": 0, "tta": 0}
+    assert table.train_s.to_dict() == {"baseline": 100, "cutmix": 110 - 36, "automix": 260, "tta": 100}
+    assert table.test_s.to_dict() == {"baseline": 2, "cutmix": 2, "automix": 2, "tta": 8}
+
+
+def test_published_numbers_stand_beside_ours_with_source_and_difference(made):
+    table = published_table(made)
+    assert table.method.tolist() == ["Single frame", "CutMix", "At test time"]
+    assert table.source.tolist() == ["one (median of the last 10 epochs)", "two", "the paper"]
+    assert table.difference[1] == pytest.approx(100 * (0.7 + 0.69 + 0.61) / 3 - 96.11)
+    part = "ours on part of the training set"
+    assert table.protocol.tolist() == [
+        f"200 epochs, ours 3; median of the last epochs, ours the last; {part}",
+        part,
+        f"epochs not given; {part}",
+    ]
+
+
+def test_methods_are_known_by_their_one_augmentation():
+    methods = study().methods
+    assert [known_as(methods[name]) for name in CURVES] == ["baseline", "cutmix", "automix", None]
+    halved = {"temporal_resolution_decrement": {"fraction": 0.9}}
+    made = methods["cutmix"].model_copy(update={"augment": [halved]})
+    assert known_as(made) == "temporal_resolution_decrement_90"
+
+
+def test_search_costs_of_ours_and_of_others(made):
+    table = search_cost_table(made)
+    ours, theirs = table.iloc[0], table.iloc[1]
+    assert (ours.method, ours.seeds, ours.space_size, ours.source) == ("CutMix", 3, 7, "measured here")
+    assert ours.device_hours == pytest.approx(0.01)
+    assert (theirs.method, theirs.device_hours, theirs.source) == ("dada", 0.1, "three")
+
+
+def test_everything_is_written_and_what_was_not_run_says_so(made, tmp_path):
+    write_tables(made, tmp_path / "tables")
+    names = {path.name for path in (tmp_path / "tables").iterdir()}
+    assert names == {
+        f"{t}.{s}" for t in ("accuracy", "published", "search", "search_cost") for s in ("csv", "md", "tex")
+    }
+    assert "2 of 3" in (tmp_path / "tables" / "accuracy.md").read_text()
+    for number in made.numbers():
+        Path(number.number_path()).unlink(missing_ok=True)
+    write_tables(made, tmp_path / "tables")
+    assert "not run" in (tmp_path / "tables" / "published.md").read_text()
+    assert not results.numbers(made).made.any()
+    accuracy_against_compute(made)
+
+
+def test_the_compute_figure_shows_every_method_at_its_cost(made):
+    figure = accuracy_against_compute(made)
+    training, test = figure.axes
+    shown = {text.get_text(): tuple(text.xy) for text in training.texts}
+    assert shown["AutoMix"] == pytest.approx((260.0, 60.0))
+    assert shown["At test time"] == pytest.approx((100.0, 100 * (0.65 + 0.66 + 0.57) / 3))
+    front = training.lines[-1]
+    assert list(front.get_xdata()) == [100.0, 110.0]  # test-time frames at 100 s, then CutMix; AutoMix is beaten
+    assert {text.get_text() for text in test.texts} == set(shown)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"), [("a,b\n", "should be dataset"), ("x" * 3, "should be"), (None, "cannot be read")]
+)
+def test_damaged_files_of_published_numbers_are_named(made, text, words):
+    path = published.FOLDER / "das_paper.csv"
+    path.unlink()
+    if text:
+        path.write_text(text)
+    with pytest.raises(DasError, match="das_paper") as caught:
+        read_published()
+    assert words in str(caught.value)
