@@ -286,12 +286,8 @@ class Number:
     @property
     def consensus(self) -> str:
         """How the frames' predictions become one: the method's, or the task's own."""
-        own = DENSE_CONSENSUS[0] if self._segments else known_consensus()[0]
+        own = default_consensus(self.study.datasets[self.dataset].reader)
         return self.study.methods[self.method].consensus or own
-
-    @property
-    def _segments(self) -> bool:
-        return READERS[self.study.datasets[self.dataset].reader].task == "segmentation"
 
     @property
     def epochs(self) -> int:
@@ -308,7 +304,7 @@ class Number:
         """Everything that this number's training and test depend on, resolved; names of definitions left out."""
         study, method = self.study, self.study.methods[self.method]
         dataset, backbone = study.datasets[self.dataset], study.backbones[self.backbone]
-        other_task = set() if self._segments else {"head", "segmentation"}
+        other_task = {"head", "segmentation"} if READERS[dataset.reader].task == "classification" else set()
         resolved = {
             "dataset": dataset.model_dump(exclude={"recipe", "title", "sources", "root"}),
             "backbone": backbone.model_dump(exclude={"title", *other_task}),
@@ -337,6 +333,11 @@ class Number:
 
     def run_path(self) -> str:
         return self._path("numbers", ".run.json")
+
+
+def default_consensus(reader: str) -> str:
+    """How frames' predictions become one where the study does not say: by the task of the reader."""
+    return (DENSE_CONSENSUS if READERS[reader].task == "segmentation" else known_consensus())[0]
 
 
 def policy_settings(study: Study, policy: str) -> dict[str, Any]:

@@ -77,7 +77,7 @@ def test_learnable_magnitudes_are_learnt(settings, images):
 def test_held_out_measures_the_untouched_alpha_half(settings, images):
     """A network that always answers class 0, with known confidence."""
     search = made(settings, "mixture", images)
-    search.network = _Constant()
+    search.model.network = _Constant()
     loss, accuracy = search.held_out(search.cell)
     assert accuracy == pytest.approx(0.1)  # halves are balanced
     logits = torch.tensor([2.0] + [0.0] * 9)

@@ -21,7 +21,7 @@ class Landscape:
         self.tuned, self.saves, self.interrupt_after = [], 0, interrupt_after
 
     def held_out(self, to_video):
-        accuracy = float((to_video.keywords["weights"] * self.worth).sum())
+        accuracy = float((to_video.weights * self.worth).sum())
         return -accuracy, accuracy
 
     def tune(self, to_video, *step):

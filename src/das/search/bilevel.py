@@ -3,7 +3,6 @@ architecture on the other, in turn; then the selection. The test set is not used
 
 import math
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import torch
@@ -11,24 +10,24 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from das import augment
-from das.config import Study, digest, policy_settings
-from das.data.batches import Batches, Normalize
+from das.config import SegmentationRecipe, Study, default_consensus, digest, policy_settings
+from das.data.batches import Batches
 from das.data.sets import Dataset
 from das.data.splits import halves
 from das.data.statistics import mean_std
 from das.engine.device import arithmetic, prepare
+from das.engine.model import make_model
 from das.engine.optimiser import SGD
 from das.engine.progress import Epochs
 from das.engine.provenance import Meter
 from das.engine.resume import ResumeState, random_state, set_random_state
 from das.errors import DasError
-from das.models import video_model
 from das.search.adam import Adam
 from das.search.architect import Batch, first_order, second_order
 from das.search.relaxation import RELAXATIONS, noise_like
 from das.search.selection import SELECTIONS
 from das.seeding import derive, generator
-from das.video.cell import Cell
+from das.video.cell import Cell, Relaxed
 from das.video.policy import Policy
 
 #: What makes videos (B, T, C, H, W) of images (B, C, H, W): the cell with some weights, or a policy.
@@ -64,18 +63,16 @@ class BilevelSearch:
 
         torch.manual_seed(derive(*self.identity, "weights"))
         self.cell = Cell(**study.cells[source.cell].model_dump(), seed=derive(*self.identity, "cell")).to(self.device)
-        mean, std = mean_std(images.train)
-        self.normalize = Normalize(mean, std).to(self.device)
-        self.network = video_model(
-            net.network,
-            num_classes=len(images.classes),
-            frames=self.cell.family.frames,
-            fusion=source.fusion,
-            backbone_options=net.options,
-            in_channels=len(mean),
-            pretrained=net.pretrained,
-            dropout=net.dropout,
-        ).to(self.device)
+        recipe = {"label_smoothing": 0.0, "segmentation": SegmentationRecipe().model_dump()}
+        settings = {
+            "dataset": data.model_dump(),
+            "backbone": net.model_dump(),
+            "method": {"fusion": source.fusion, "fusion_options": {}, "consensus": default_consensus(data.reader)},
+            "recipe": recipe,
+        }
+        still = Policy.replicate(self.cell.family.frames)
+        self.model = make_model(settings, still, images.classes, *mean_std(images.train)).to(self.device)
+        self.criterion = self.model.criterion(recipe)
         self.relax = RELAXATIONS[self.settings.relaxation]
         self.architecture = list(self.cell.parameters())
         alpha = self.settings.alpha
@@ -105,6 +102,11 @@ class BilevelSearch:
         self.contestants: dict[int, dict[str, Tensor]] = {}
         self.seconds: list[float] = []
         self.epoch, self.meter = 0, None
+
+    @property
+    def network(self) -> nn.Module:
+        """What reads the videos: the part of the model that has weights."""
+        return self.model.network
 
     def run(self) -> tuple[Policy, dict[str, Any], dict[str, Any]]:
         """Return the policy, the history and the run record.
@@ -158,12 +160,12 @@ class BilevelSearch:
         steps = min(len(self.weight_batches), len(self.alpha_batches))
         learns = self.settings.relaxation != "path" and epoch >= self.settings.warmup_epochs
         totals = torch.zeros(3, device=self.device)
-        self.network.train()
+        self.model.train()
         for training, validation in epochs.batches(pairs, steps):
             held_out = self._architecture_step(training, validation, noise_like(self.cell.alpha, draws), learns)
             with torch.no_grad():
                 weights = self.relax(self.cell.family, self.cell.alpha, noise_like(self.cell.alpha, draws))
-            loss = self._weight_step(self.optimiser, training, partial(self.cell, weights=weights))
+            loss = self._weight_step(self.optimiser, training, Relaxed(self.cell, weights))
             totals += torch.stack([loss, *held_out])
         train_loss, val_loss, val_accuracy = (totals / steps).tolist()
         return train_loss, val_loss, val_accuracy
@@ -175,7 +177,7 @@ class BilevelSearch:
 
         def loss(batch: Batch, weights: Sequence[Tensor] | None) -> tuple[Tensor, Tensor]:
             relaxed = self.relax(self.cell.family, self.cell.alpha, noise)
-            return self._loss(batch, partial(self.cell, weights=relaxed), weights)
+            return self._loss(batch, Relaxed(self.cell, relaxed), weights)
 
         if not learns:
             with torch.no_grad():
@@ -198,20 +200,19 @@ class BilevelSearch:
         return loss.detach()
 
     def _loss(self, batch: Batch, to_video: ToVideo, weights: Sequence[Tensor] | None = None) -> tuple[Tensor, Tensor]:
-        """Mean cross-entropy and accuracy on ``batch``. A trial with other ``weights`` leaves the network's running
-        statistics as they are."""
+        """Mean loss and accuracy (of pixels, for label maps) on ``batch``. A trial with other ``weights`` leaves the
+        network's running statistics as they are."""
         images, labels = batch
         with arithmetic(self.compute):
-            videos = self.normalize(to_video(images))
             if weights is None:
-                logits = self.network(videos)
+                logits = self.model(images, to_video)
             else:
-                names = [name for name, _ in self.network.named_parameters()]
-                state = {name: buffer.clone() for name, buffer in self.network.named_buffers()}
+                names = [f"network.{name}" for name, _ in self.network.named_parameters()]
+                state = {name: buffer.clone() for name, buffer in self.model.named_buffers()}
                 state.update(zip(names, weights, strict=True))
-                logits = torch.func.functional_call(self.network, state, (videos,))
-            loss = F.cross_entropy(logits.float(), labels)
-        return loss, (logits.detach().argmax(1) == labels).float().mean()
+                logits = torch.func.functional_call(self.model, state, (images, to_video))
+            loss = self.criterion(logits, labels)
+        return loss, self.model.right(logits, labels)
 
     # -- what selections use -------------------------------------------------------------------------------------
 
@@ -219,7 +220,7 @@ class BilevelSearch:
         """Train the weights for `tune_epochs` epochs: one cosine cycle, fresh momentum. ``step`` seeds the batches."""
         optimiser, epochs = self._optimiser(), self.settings.tune_epochs
         steps, done = epochs * len(self.weight_batches), 0
-        self.network.train()
+        self.model.train()
         for epoch in range(epochs):
             for batch in self.weight_batches.epoch(generator(*self.identity, *step, epoch)):
                 optimiser.lr = self._cosine(done / steps)
@@ -229,7 +230,7 @@ class BilevelSearch:
     @torch.no_grad()
     def held_out(self, to_video: ToVideo) -> tuple[float, float]:
         """Mean cross-entropy and accuracy on the alpha half, not augmented."""
-        self.network.eval()
+        self.model.eval()
         totals = torch.zeros(2, device=self.device)
         for batch in self.held_out_batches.epoch():
             totals += len(batch[1]) * torch.stack(self._loss(batch, to_video))

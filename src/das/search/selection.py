@@ -1,14 +1,13 @@
 """From a trained search to its policy. What a selection sees on the way it writes into the search's history."""
 
 from collections.abc import Mapping
-from functools import partial
 
 import torch
 from torch import Tensor
 
 from das.search.relaxation import edge_shares
 from das.seeding import derive, generator
-from das.video.cell import Cell
+from das.video.cell import Cell, Relaxed
 from das.video.family import KEPT_EDGES, Family
 from das.video.policy import Policy
 from das.video.transform import ImageToVideo
@@ -40,7 +39,7 @@ def perturbation(search, provenance: Mapping) -> Policy:
         for column in range(weights.shape[1]):
             without = weights.clone()
             without[edge, column] = 0
-            trials.append(search.held_out(partial(search.cell, weights=without)))
+            trials.append(search.held_out(Relaxed(search.cell, without)))
         operations.append([edge, [accuracy for _, accuracy in trials], [loss for loss, _ in trials]])
         _tune(search, "tune after edge", edge)
     for node in node_order[len(edges) :]:
@@ -48,7 +47,7 @@ def perturbation(search, provenance: Mapping) -> Policy:
         trials = []
         for edge in family.incoming[node]:
             weights = projected(search.cell, chosen, dropped | {edge})
-            trials.append(search.held_out(partial(search.cell, weights=weights)))
+            trials.append(search.held_out(Relaxed(search.cell, weights)))
         found = [[accuracy for _, accuracy in trials], [loss for loss, _ in trials]]
         edges.append([node, list(family.incoming[node]), *found])
         _tune(search, "tune after node", node)
@@ -59,7 +58,7 @@ def perturbation(search, provenance: Mapping) -> Policy:
 
 def _tune(search, *step) -> None:
     weights = projected(search.cell, *_decisions(search.cell.family, search.history["selection"]))
-    search.tune(partial(search.cell, weights=weights), *step)
+    search.tune(Relaxed(search.cell, weights), *step)
     search.save()
 
 
