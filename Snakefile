@@ -16,6 +16,7 @@ include: "workflow/rules/policies.smk"
 include: "workflow/rules/numbers.smk"
 include: "workflow/rules/folders.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/segmentation.smk"
 
 
 if STUDY.policy_benchmark:

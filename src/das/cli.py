@@ -139,10 +139,13 @@ def evaluate(dataset: Dataset, backbone: Backbone, method: Method, seed: Seed = 
 @app.command()
 def tables(study_files: StudyFiles = PARAMS):
     """Write the study's tables to results/tables/STUDY as .csv, .md and .tex. What was not run says so."""
-    from das.analysis.tables import write_tables
     from das.config import load_study
 
     study = load_study(study_files)
+    if study.task == "segmentation":
+        from das.analysis.segmentation import write_tables
+    else:
+        from das.analysis.tables import write_tables
     folder = Path("results/tables") / study.study.name
     write_tables(study, folder)
     print(folder)
@@ -158,6 +161,22 @@ def figures(study_files: StudyFiles = PARAMS):
     folder = Path("results/figures") / study.study.name
     write_figures(study, folder, {name: _pictures(study, name) for name in study.study.datasets})
     print(folder)
+
+
+@app.command()
+def predictions(dataset: Dataset, backbone: Backbone, method: Method, seed: Seed = 0, study_files: StudyFiles = PARAMS):
+    """Draw what a segmentation network predicts from each frame, back in register with the image, and fused.
+
+    Writes results/figures/predictions/... as .png and .pdf, for three test images.
+
+    Example: das predictions land_cover pspnet_resnet8 das --study params.yaml --study config/segmentation.yaml
+    """
+    from das.config import load_study
+
+    number = load_study(study_files).number(dataset, backbone, method, seed)
+    from das.analysis.segmentation import write_predictions
+
+    print(write_predictions(number, _images(number.study, dataset), _policy(number)))
 
 
 @app.command()

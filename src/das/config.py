@@ -253,6 +253,11 @@ class Study(Section):
         for section, name in names.items():
             _known(self, section, name, asked_by=f"the name asked of {section}")
 
+    @property
+    def task(self) -> str:
+        """classification or segmentation: what the grid's data sets ask for."""
+        return READERS[self.datasets[self.study.datasets[0]].reader].task
+
     def searched_policies(self) -> list[str]:
         """Names of the policies that the grid's methods use and a search makes, in the order of the methods."""
         used = [self.methods[method].policy for method in self.study.methods]

@@ -11,8 +11,10 @@ if workflow.config_settings.config:
     raise WorkflowError(
         "--config is not recorded with the results; put the change in a file and use --configfile"
     )
+SEGMENTATION_FILES = ["params.yaml", "config/segmentation.yaml"]
 try:
     STUDY = load_study(STUDY_FILES)
+    SEGMENTATION = load_study(SEGMENTATION_FILES)  # made beside the study, by name
 except DasError as error:
     raise WorkflowError(str(error))
 
@@ -21,19 +23,18 @@ GPUS = 1 if STUDY.compute.device == "cuda" else 0
 MEMORY_MB = (
     2000  # a CPU-sized job; a profile's set-resources raises it for larger studies
 )
-TRAINED = [name for name, method in STUDY.methods.items() if not method.weights_of]
-TESTED = [name for name, method in STUDY.methods.items() if method.weights_of]
+STUDIES = [STUDY, SEGMENTATION]
+METHODS = SEGMENTATION.methods | STUDY.methods
+POLICIES = SEGMENTATION.policies | STUDY.policies
+TRAINED = [name for name, method in METHODS.items() if not method.weights_of]
+TESTED = [name for name, method in METHODS.items() if method.weights_of]
 FETCHED = {
     dataset.folder.removeprefix("data/raw/"): name
     for name, dataset in STUDY.datasets.items()
     if dataset.folder.startswith("data/raw/")
 }
-SEARCHED = [
-    name for name, policy in STUDY.policies.items() if policy.source == "search"
-]
-CONTROLS = [
-    name for name, policy in STUDY.policies.items() if policy.source != "search"
-]
+SEARCHED = [name for name, policy in POLICIES.items() if policy.source == "search"]
+CONTROLS = [name for name, policy in POLICIES.items() if policy.source != "search"]
 
 
 def one_of(names):
@@ -42,13 +43,26 @@ def one_of(names):
 
 
 wildcard_constraints:
-    dataset=one_of(STUDY.datasets),
-    backbone=one_of(STUDY.backbones),
+    dataset=one_of(SEGMENTATION.datasets | STUDY.datasets),
+    backbone=one_of(SEGMENTATION.backbones | STUDY.backbones),
     seed=r"\d+",
 
 
+def study_of(wildcards):
+    """The study that a data set's results belong to: the present one, if it knows the data set."""
+    return STUDY if wildcards.dataset in STUDY.datasets else SEGMENTATION
+
+
+def study_option(wildcards):
+    """How `das` is told the study, where it is not the present one."""
+    return "" if study_of(wildcards) is STUDY else SEGMENTATION_OPTION
+
+
+SEGMENTATION_OPTION = " ".join(f"--study {file}" for file in SEGMENTATION_FILES)
+
+
 def number_of(wildcards, method=None):
-    return STUDY.number(
+    return study_of(wildcards).number(
         wildcards.dataset,
         wildcards.backbone,
         method or wildcards.method,
@@ -58,7 +72,7 @@ def number_of(wildcards, method=None):
 
 def data_files(wildcards):
     """What says that a data set is there: the mark of a fetched one, the checksums of an embedded one."""
-    folder = STUDY.datasets[wildcards.dataset].folder
+    folder = study_of(wildcards).datasets[wildcards.dataset].folder
     if folder.startswith("data/raw/"):
         return ancient(f"{folder}/prepared.json")
     return f"{folder}/SHA256SUMS" if folder.startswith("data/embedded/") else []
@@ -69,7 +83,7 @@ def policy_file(wildcards):
 
 
 def policy_source_files(wildcards):
-    path = STUDY.policies[wildcards.policy].path
+    path = study_of(wildcards).policies[wildcards.policy].path
     return [path] if path else []
 
 
@@ -81,18 +95,17 @@ def borrowed_checkpoint(wildcards):
 
 
 def policy_digest(wildcards):
-    dataset, backbone = (
-        STUDY.datasets[wildcards.dataset],
-        STUDY.backbones[wildcards.backbone],
-    )
+    study = study_of(wildcards)
+    dataset = study.datasets[wildcards.dataset]
+    backbone = study.backbones[wildcards.backbone]
     return digest(
         {
-            "policy": policy_settings(STUDY, wildcards.policy),
+            "policy": policy_settings(study, wildcards.policy),
             "dataset": dataset.model_dump(
                 exclude={"title", "recipe", "sources", "root"}
             ),
             "backbone": backbone.model_dump(exclude={"title"}),
-            "compute": STUDY.compute.model_dump(),
+            "compute": study.compute.model_dump(),
         }
     )
 
@@ -129,26 +142,33 @@ def number_digest(wildcards):
     return digest(number_of(wildcards).settings())
 
 
-def study_digest():
-    return digest(STUDY.model_dump())
+def study_digest(study=STUDY):
+    return digest(study.model_dump())
 
 
-def number_files():
-    return [number.number_path() for number in STUDY.numbers()]
+def number_files(study=STUDY):
+    return [number.number_path() for number in study.numbers()]
 
 
-def searched_policy_files():
+def searched_policy_files(study=STUDY):
     return expand(
         "results/policies/{dataset}/{backbone}/{policy}/seed{seed}.yaml",
-        dataset=STUDY.study.datasets,
-        backbone=STUDY.study.backbones,
-        policy=STUDY.searched_policies(),
-        seed=STUDY.study.seeds,
+        dataset=study.study.datasets,
+        backbone=study.study.backbones,
+        policy=study.searched_policies(),
+        seed=study.study.seeds,
     )
 
 
-TABLE_FOLDER = f"results/tables/{STUDY.study.name}"
-TABLES = ["accuracy", "search"]
+def tables_of(study):
+    """Files of a study's tables, without their suffixes."""
+    names = ["segmentation"] if study.task == "segmentation" else ["accuracy"]
+    return expand(
+        f"results/tables/{study.study.name}/{{table}}", table=[*names, "search"]
+    )
+
+
+TABLES = tables_of(STUDY)
 FIGURE_FOLDER = f"results/figures/{STUDY.study.name}"
 FILM_STRIPS = expand(
     "film_strip_{dataset}_{backbone}_{policy}_seed{seed}",

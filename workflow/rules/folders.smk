@@ -7,9 +7,9 @@ These are what DVC keeps versions of (dvc.yaml).
 def folder_contents():
     """{folder: files of the study that belong into it}, for each data set and backbone of the grid."""
     folders = {}
-    for number in STUDY.numbers():
+    for number in [number for study in STUDIES for number in study.numbers()]:
         below = f"{number.dataset}/{number.backbone}"
-        method = STUDY.methods[number.method]
+        method = number.study.methods[number.method]
         folders.setdefault(f"results/numbers/{below}", []).append(number.number_path())
         if number.policy_path():
             folders.setdefault(f"results/policies/{below}", []).append(

@@ -24,10 +24,11 @@ rule train:
         gpu=GPUS,
     params:
         settings=number_digest,
+        study=study_option,
     message:
         "train {wildcards.method} on {wildcards.dataset} with {wildcards.backbone}, seed {wildcards.seed}"
     shell:
-        "das train {wildcards.dataset} {wildcards.backbone} {wildcards.method} --seed {wildcards.seed}"
+        "das train {wildcards.dataset} {wildcards.backbone} {wildcards.method} --seed {wildcards.seed} {params.study}"
         " > {log} 2>&1"
 
 
@@ -52,8 +53,9 @@ rule evaluate:
         gpu=GPUS,
     params:
         settings=number_digest,
+        study=study_option,
     message:
         "test {wildcards.method} on {wildcards.dataset} with {wildcards.backbone}, seed {wildcards.seed}"
     shell:
-        "das evaluate {wildcards.dataset} {wildcards.backbone} {wildcards.method} --seed {wildcards.seed}"
+        "das evaluate {wildcards.dataset} {wildcards.backbone} {wildcards.method} --seed {wildcards.seed} {params.study}"
         " > {log} 2>&1"

@@ -24,10 +24,11 @@ rule search:
         gpu=GPUS,
     params:
         settings=policy_digest,
+        study=study_option,
     message:
         "search {wildcards.policy} on {wildcards.dataset} with {wildcards.backbone}, seed {wildcards.seed}"
     shell:
-        "das search {wildcards.dataset} {wildcards.backbone} {wildcards.policy} --seed {wildcards.seed}"
+        "das search {wildcards.dataset} {wildcards.backbone} {wildcards.policy} --seed {wildcards.seed} {params.study}"
         " > {log} 2>&1"
 
 
@@ -47,8 +48,9 @@ rule control_policy:
         mem_mb=MEMORY_MB,
     params:
         settings=policy_digest,
+        study=study_option,
     message:
         "policy {wildcards.policy} for {wildcards.dataset} with {wildcards.backbone}, seed {wildcards.seed}"
     shell:
-        "das search {wildcards.dataset} {wildcards.backbone} {wildcards.policy} --seed {wildcards.seed}"
+        "das search {wildcards.dataset} {wildcards.backbone} {wildcards.policy} --seed {wildcards.seed} {params.study}"
         " > {log} 2>&1"

@@ -8,13 +8,11 @@ rule tables:
         policies=searched_policy_files(),
     output:
         report(
-            expand(f"{TABLE_FOLDER}/{{table}}.csv", table=TABLES),
+            expand("{table}.csv", table=TABLES),
             caption="../report/tables.rst",
             category="Tables",
         ),
-        expand(
-            f"{TABLE_FOLDER}/{{table}}.{{format}}", table=TABLES, format=["md", "tex"]
-        ),
+        expand("{table}.{format}", table=TABLES, format=["md", "tex"]),
     log:
         f"results/logs/tables/{STUDY.study.name}.log",
     conda:

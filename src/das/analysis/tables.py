@@ -134,13 +134,13 @@ def write_tables(study: Study, folder: Path) -> None:
     """Write `accuracy`, `published`, `search` and `search_cost`, each as .csv, .md and .tex, into ``folder``."""
     accuracy, published = accuracy_table(study), published_table(study)
     search, costs = search_table(study), search_cost_table(study)
-    _write(folder / "accuracy", accuracy, readable_accuracy(study, accuracy))
-    _write(folder / "published", published, readable_published(published))
-    _write(folder / "search", search, readable_searches(search))
-    _write(folder / "search_cost", costs, readable_search_costs(costs))
+    write(folder / "accuracy", accuracy, readable_accuracy(study, accuracy))
+    write(folder / "published", published, readable_published(published))
+    write(folder / "search", search, readable_searches(search))
+    write(folder / "search_cost", costs, readable_search_costs(costs))
 
 
-def _write(path: Path, exact: pd.DataFrame, readable: pd.DataFrame) -> None:
+def write(path: Path, exact: pd.DataFrame, readable: pd.DataFrame) -> None:
     constant = {c: readable[c].iloc[0] for c in readable.columns[:2] if len(readable) and readable[c].nunique() == 1}
     caption = ", ".join(constant.values())
     body = readable.drop(columns=[*constant, *(c for c in ["Remarks"] if c in readable and not readable[c].any())])
