@@ -1,0 +1,118 @@
+"""What the competing augmentations add to a training step of a ResNet-18 at 32 x 32.
+
+    uv run python -m benchmarks.augment [--batch 64] [--repetitions 5]
+
+`step` is the time of a whole step relative to the plain one, for objectives relative to CutMix's as well; `share` is
+the augmentation's own time as a share of the plain step. Memory is the peak that one step adds, relative likewise.
+"""
+
+import argparse
+
+import torch
+from torch import nn
+
+from benchmarks._measure import fastest, peak_memory, write
+from das import augment
+from das.augment.names import NAMES
+from das.engine.model import DasModel
+from das.engine.optimiser import SGD
+
+CLASSES = 10
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+ENTRIES = [
+    {"random_crop": {"padding": 4}},
+    "random_flip",
+    {"cutout": {"size": 16}},
+    "random_erasing",
+    "autoaugment",
+    "randaugment",
+    "trivialaugment_wide",
+    "faster_autoaugment",
+    {"yoco": {"augment": ["trivialaugment_wide"]}},
+    {"temporal_resolution_decrement": {"fraction": 1.0}},
+    "mixup",
+    "cutmix",
+]
+OBJECTIVES = ["cutmix", "manifold_mixup", "patchmix", "patchmix_evolved", "automix"]
+
+
+def name_of(entry) -> str:
+    return entry if isinstance(entry, str) else next(iter(entry))
+
+
+def training_step(entries: list, batch: int):
+    """A function that takes one training step with the augmentations ``entries``."""
+    torch.manual_seed(0)
+    draws = torch.Generator().manual_seed(0)
+    settings = {
+        "backbone": {"network": "resnet18_cifar", "options": {}, "pretrained": False, "dropout": 0.0},
+        "method": {"fusion": "none", "fusion_options": {}, "consensus": "mean_logits"},
+    }
+    model = DasModel(settings, None, [str(i) for i in range(CLASSES)], [0.5] * 3, [0.25] * 3)
+    objective = augment.build_objective(entries)(model, nn.CrossEntropyLoss()).to(DEVICE)
+    optimiser = SGD([p for p in objective.parameters() if p.requires_grad], 0.01, 0.9, 5e-4)
+    steps = [*(s.to(DEVICE) if isinstance(s, nn.Module) else s for s in augment.build(entries, CLASSES))]
+    images, labels = torch.rand(batch, 3, 32, 32, device=DEVICE), torch.randint(CLASSES, (batch,), device=DEVICE)
+    augment.start_epoch([*steps, objective], draws)
+
+    def step():
+        x, y = images, labels
+        for augmentation in steps:
+            x, y = augmentation(x, y, draws)
+        optimiser.zero_grad()
+        for loss in objective.losses(x, y, draws):
+            loss.backward()
+        optimiser.step()
+        objective.after_step(0.5)
+
+    return step
+
+
+def augmentation(entry, batch: int):
+    """A function that applies one augmentation to a batch, and nothing else."""
+    draws = torch.Generator().manual_seed(0)
+    (step,) = augment.build([entry], CLASSES)
+    step = step.to(DEVICE) if isinstance(step, nn.Module) else step
+    images, labels = torch.rand(batch, 3, 32, 32, device=DEVICE), torch.randint(CLASSES, (batch,), device=DEVICE)
+    augment.start_epoch([step], draws)
+    return lambda: step(images, labels, draws)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--repetitions", type=int, default=5)
+    options = parser.parse_args()
+
+    own = fastest({name_of(e): augmentation(e, options.batch) for e in ENTRIES}, 4 * options.repetitions)
+    runs = {"plain": [], **{name: [name] for name in OBJECTIVES}}
+    steps = fastest({name: training_step(e, options.batch) for name, e in runs.items()}, options.repetitions)
+    memory = {name: step_memory(entries, options.batch) for name, entries in runs.items()}
+    rows = [
+        {"augmentation": name, "kind": NAMES[name].kind, "milliseconds": 1e3 * seconds,
+         "share of plain step": seconds / steps["plain"], "step / cutmix": "", "memory / cutmix": ""}
+        for name, seconds in own.items()
+    ] + [
+        {"augmentation": name, "kind": "whole step", "milliseconds": 1e3 * seconds,
+         "share of plain step": seconds / steps["plain"], "step / cutmix": seconds / steps["cutmix"],
+         "memory / cutmix": memory[name] / memory["cutmix"]}
+        for name, seconds in steps.items()
+    ]  # fmt: skip
+    write("augment", f"Augmentations beside a ResNet-18 step at 32 x 32, batch {options.batch}", rows)
+
+
+def step_memory(entries: list, batch: int) -> float:
+    """MiB that one step needs beyond what is there before it."""
+    if DEVICE == "cpu":
+        return peak_memory(training_step, entries, batch)
+    step = training_step(entries, batch)
+    step()
+    torch.cuda.synchronize()
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    step()
+    return (torch.cuda.max_memory_allocated() - before) / 2**20
+
+
+if __name__ == "__main__":
+    main()
