@@ -79,7 +79,7 @@ NAMES: dict[str, Augmentation] = {
         "standard", "RandomResizedCrop", parameters={"size": _count(True), "scale": AREA, "ratio": ASPECT}
     ),
     "random_scale_crop": Augmentation(
-        "standard",
+        "joint",
         "RandomScaleCrop",
         parameters={"size": _count(True), "base": _count(True), "scale": ZOOM},
         masks=True,
