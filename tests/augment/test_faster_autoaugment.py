@@ -33,10 +33,8 @@ def test_translation_moves_whole_pixels(draws):
     assert (moved[..., -2:].abs() < 1e-5).all()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", NAMES[: NAMES.index("posterize")])  # the rest are steps in theirs, or have none
 def test_magnitudes_have_gradients_by_finite_differences(name, draws):
-    if name in ("posterize", "solarize", "autocontrast", "equalize", "invert"):
-        pytest.skip("a step in its magnitude, or without one")
     images = torch.rand(1, 3, 8, 8, generator=draws, dtype=torch.float64) * 0.4 + 0.3  # no value is clamped
     weights = torch.rand(images.shape, generator=draws, dtype=torch.float64)
     magnitude = torch.tensor(0.3123, dtype=torch.float64, requires_grad=True)
