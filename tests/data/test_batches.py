@@ -118,9 +118,8 @@ def test_streaming_can_be_left_early(filed):
 
 
 def test_a_framing_is_only_for_files(held):
-    scale_crop = [{"random_scale_crop": {"size": 8, "base": 10}}]
     with pytest.raises(DasError, match="only as the first augmentation of images read from files"):
-        Batches(held, 8, augment.build(scale_crop))
+        Batches(held, 8, [Centre(8)])
 
 
 def test_streamed_evaluation_is_resize_and_centre_crop(tmp_path):

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from das.data import decode, splits
-from das.data.frames import Centre, Framing, Whole, cut, cut_mask
+from das.data.frames import IGNORE, Centre, Framing, Whole, cut, cut_mask
 from das.errors import DasError
 
 
@@ -71,7 +71,8 @@ class FileSet:
     """RGB images of any size in files, decoded by threads as they are asked for and resampled to size x size.
 
     ``files`` (N) lie below ``root``; ``targets`` is int64 (N,), or for segmentation the N mask files. ``share`` of the
-    shorter side is what evaluation sees of an image (its central square); with masks it sees the whole image.
+    shorter side is what evaluation sees of an image (its central square); with masks it sees the whole image, and
+    ``classes`` is their number, which every value but IGNORE must stay below.
     """
 
     root: Path
@@ -80,6 +81,7 @@ class FileSet:
     size: int
     share: float = 1.0
     device: torch.device | str = "cpu"
+    classes: int | None = None
 
     AHEAD = 2  # batches that are decoded before they are asked for
 
@@ -138,6 +140,12 @@ class FileSet:
         mask = decode.mask(self.targets[index].read_bytes(), self.targets[index])
         if mask.shape != (height, width):
             raise DasError(f"{self.targets[index]}: mask is {tuple(mask.shape)}, its image {(height, width)}")
+        wrong = mask[(mask >= (self.classes or IGNORE)) & (mask != IGNORE)]
+        if len(wrong):
+            raise DasError(
+                f"{self.targets[index]}: {len(wrong)} pixels have values such as {int(wrong[0])}, which are no class; "
+                f"use 0 to {self.classes - 1}, or {IGNORE} where nothing counts"
+            )
         return cut(picture, box, framing.size), cut_mask(mask, box, framing.size)
 
     def chunks(

@@ -29,7 +29,7 @@ def read(reader: str, root: Path, options: dict) -> Dataset:
         part = "train" if name == "train" else "val"
         files = sorted((root / "images" / part).glob("*.png"))
         masks = [root / "masks" / part / file.name for file in files]
-        pairs = matched(root, files, masks, options["size"])
+        pairs = matched(root, files, masks, options["size"], tuple(TRAIN_IDS.values()))
         return pairs.subset(torch.tensor(drop_damaged(files, root, facts["damaged"], options["damaged"])))
 
     return Dataset(reader, split, tuple(TRAIN_IDS.values()))

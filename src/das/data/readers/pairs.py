@@ -1,5 +1,6 @@
 """One's own segmentation data: a folder of images beside a folder of masks."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -19,14 +20,16 @@ def read(reader: str, root: Path, options: dict) -> Dataset:
     names = root / "classes.txt"
     if not names.is_file():
         raise DasError(f"{names}: not found; write the names of the classes there, one a line, in the masks' order")
-    classes = tuple(names.read_text().splitlines())
+    classes = tuple(filter(None, map(str.strip, names.read_text().splitlines())))
+    if len(classes) < 2:
+        raise DasError(f"{names}: names {len(classes)} classes; write two or more, one a line, in the masks' order")
 
     def split(name: str) -> FileSet:
         images = root / name / "images"
         files = sorted(f for f in images.glob("*") if f.suffix.lower() in decode.SUFFIXES)
         if not files:
             raise DasError(f"{images}: holds no image ({', '.join(sorted(decode.SUFFIXES))})")
-        pairs = matched(root, files, [root / name / "masks" / f"{f.stem}.png" for f in files], options["size"])
+        pairs = matched(root, files, [root / name / "masks" / f"{f.stem}.png" for f in files], options["size"], classes)
         if options["damaged"] == "refuse":  # when it is reached
             return pairs
         bad = find_damaged(root, files)
@@ -35,9 +38,9 @@ def read(reader: str, root: Path, options: dict) -> Dataset:
     return Dataset(reader, split, classes)
 
 
-def matched(root: Path, files: list[Path], masks: list[Path], size: int) -> FileSet:
+def matched(root: Path, files: list[Path], masks: list[Path], size: int, classes: Sequence[str]) -> FileSet:
     """Return the set of images and masks; DasError names an image or a mask that is not there."""
     for path in (*files, *masks):
         if not path.is_file():
             raise DasError(f"{path}: not found; every image needs its mask and every mask its image")
-    return FileSet(root, tuple(files), tuple(masks), size)
+    return FileSet(root, tuple(files), tuple(masks), size, classes=len(classes))

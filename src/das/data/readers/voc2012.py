@@ -30,7 +30,7 @@ def read(reader: str, root: Path, options: dict) -> Dataset:
     def split(name: str) -> FileSet:
         ids = facts[lists[name]]
         files = [root / "images" / f"{i}.jpg" for i in ids]
-        pairs = matched(root, files, [root / "masks" / f"{i}.png" for i in ids], options["size"])
+        pairs = matched(root, files, [root / "masks" / f"{i}.png" for i in ids], options["size"], CLASSES)
         return pairs.subset(torch.tensor(drop_damaged(files, root, facts["damaged"], options["damaged"])))
 
     return Dataset(reader, split, CLASSES)
