@@ -104,7 +104,7 @@ def readable_search_costs(table: pd.DataFrame) -> pd.DataFrame:
         "Backbone": table.backbone,
         "Search": table.method,
         "Seeds": ["" if n != n else f"{n:.0f}" for n in table.seeds],
-        "Device hours": table.device_hours.map("{:.3g}".format),
+        "Device hours": table.device_hours.map("{:,.4g}".format),
         "Choices in the space": ["not given" if n != n else f"{float(n):.1e}" for n in table.space_size],
         "Device": table.device,
         "Source": table.source,

@@ -142,7 +142,7 @@ def write_tables(study: Study, folder: Path) -> None:
 
 def write(path: Path, exact: pd.DataFrame, readable: pd.DataFrame) -> None:
     constant = {c: readable[c].iloc[0] for c in readable.columns[:2] if len(readable) and readable[c].nunique() == 1}
-    caption = ", ".join(constant.values())
+    caption = ", ".join(constant.values()) if len(readable) else "No entries."
     body = readable.drop(columns=[*constant, *(c for c in ["Remarks"] if c in readable and not readable[c].any())])
     publish(path.with_suffix(".csv"), exact.to_csv(index=False))
     publish(path.with_suffix(".md"), f"{caption}\n\n{body.to_markdown(index=False, disable_numparse=True)}\n")
