@@ -6,6 +6,7 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 from scipy.special import softmax
 from torch import Tensor
 
@@ -126,6 +127,9 @@ def accuracy_against_compute(study: Study) -> Figure:
                 front = front[front.accuracy > front.accuracy.cummax().shift(fill_value=-np.inf)]
                 panel.plot(front[cost], front.accuracy, color="tab:blue", lw=1, zorder=0)
                 panel.set(xscale="log", xlabel=label)
+                panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+                panel.xaxis.set_major_formatter("{x:g}")
+                panel.xaxis.set_minor_formatter(NullFormatter())
             row[0].set(title=f"{dataset}, {backbone}", ylabel="test accuracy after the last epoch, %")
     return figure
 
