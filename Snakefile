@@ -2,7 +2,7 @@
 
 snakemake --cores all results/tables results/figures
 snakemake --cores all results/numbers/fashion_mnist/resnet8/das/seed0.json
-snakemake --cores all --configfile config/smoke.yaml results/tables
+snakemake --cores all results/tables --configfile config/smoke.yaml
 """
 
 from snakemake.utils import min_version
@@ -17,6 +17,11 @@ include: "workflow/rules/numbers.smk"
 include: "workflow/rules/folders.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/segmentation.smk"
+
+
+if STUDY.tuning:
+
+    include: "workflow/rules/tuning.smk"
 
 
 if STUDY.policy_benchmark:

@@ -137,6 +137,38 @@ def evaluate(dataset: Dataset, backbone: Backbone, method: Method, seed: Seed = 
 
 
 @app.command()
+def tune(dataset: Dataset, backbone: Backbone, method: Method, study_files: StudyFiles = PARAMS):
+    """Try the settings that the study's `tuning` lists for a method, on held-out training images.
+
+    Writes results/tuning/STUDY/DATASET/BACKBONE/METHOD.json, every trial with its score.
+
+    Example: das tune fashion_mnist resnet8 cutmix --study params.yaml --study config/competitors.yaml
+    """
+    from das.config import load_study
+
+    study = load_study(study_files)
+    if not study.tuning:
+        raise DasError("tuning: is missing; the study lists no settings to try (see config/competitors.yaml)")
+    number = study.number(dataset, backbone, method, study.tuning.seed)
+    from das.engine.tune import tune
+
+    print(tune(study, dataset, backbone, method, _images(study, dataset), _policy(number)))
+
+
+@app.command()
+def chosen_settings(study_files: StudyFiles = PARAMS):
+    """Write the best settings of every tuned method to results/tuning/STUDY.yaml, to be layered over the study."""
+    from das.config import load_study
+
+    study = load_study(study_files)
+    if not study.tuning:
+        raise DasError("tuning: is missing; the study lists no settings to try (see config/competitors.yaml)")
+    from das.engine.tune import write_chosen
+
+    print(write_chosen(study))
+
+
+@app.command()
 def tables(study_files: StudyFiles = PARAMS):
     """Write the study's tables to results/tables/STUDY as .csv, .md and .tex. What was not run says so."""
     from das.config import load_study

@@ -162,10 +162,11 @@ def searched_policy_files(study=STUDY):
 
 def tables_of(study):
     """Files of a study's tables, without their suffixes."""
-    names = ["segmentation"] if study.task == "segmentation" else ["accuracy"]
-    return expand(
-        f"results/tables/{study.study.name}/{{table}}", table=[*names, "search"]
-    )
+    if study.task == "segmentation":
+        names = ["segmentation", "search"]
+    else:
+        names = ["accuracy", "published", "search", "search_cost"]
+    return expand(f"results/tables/{study.study.name}/{{table}}", table=names)
 
 
 TABLES = tables_of(STUDY)
@@ -177,7 +178,7 @@ FILM_STRIPS = expand(
     policy=STUDY.searched_policies(),
     seed=STUDY.study.seeds,
 )
-FIGURES = ["accuracy", *(["alpha"] if FILM_STRIPS else []), *FILM_STRIPS]
+FIGURES = ["accuracy", "compute", *(["alpha"] if FILM_STRIPS else []), *FILM_STRIPS]
 RECEPTIVE_FIELDS = expand(
     "receptive_field_{dataset}_{backbone}",
     dataset=STUDY.study.datasets,

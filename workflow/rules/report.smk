@@ -6,6 +6,10 @@ rule tables:
     input:
         numbers=number_files(),
         policies=searched_policy_files(),
+        published=[
+            "data/published/published_numbers.csv",
+            "data/published/das_paper.csv",
+        ],
     output:
         report(
             expand("{table}.csv", table=TABLES),

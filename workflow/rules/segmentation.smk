@@ -25,11 +25,12 @@ if STUDY.study.name != SEGMENTATION.study.name:
         resources:
             mem_mb=MEMORY_MB,
         params:
-            study=study_digest(SEGMENTATION),
+            digest=study_digest(SEGMENTATION),
+            study=SEGMENTATION_OPTION,
         message:
             "tables of the study segmentation"
         shell:
-            "das tables {SEGMENTATION_OPTION} > {log} 2>&1"
+            "das tables {params.study} > {log} 2>&1"
 
     rule all_segmentation_tables:
         """All tables of segmentation's quickstart."""
