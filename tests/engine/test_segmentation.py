@@ -333,6 +333,15 @@ def test_search_moves_alpha_by_the_segmentation_loss(study, tiles):
     assert again.run()[0].digest() == policy.digest()
 
 
+def test_the_papers_recipes_are_a_study():
+    study = load_study([ROOT / "params.yaml", ROOT / "config/paper_segmentation.yaml"])
+    voc = study.number("voc2012", "pspnet_resnet50", "das", 0).settings()
+    recipe = {key: voc["recipe"][key] for key in ("epochs", "batch_size", "lr", "schedule", "poly_power")}
+    assert recipe == {"epochs": 80, "batch_size": 4, "lr": 0.02, "schedule": "poly", "poly_power": 0.9}
+    assert voc["dataset"]["augment"][0]["random_scale_crop"] == {"size": 380, "base": 400, "scale": [0.5, 2.0]}
+    assert voc["backbone"]["pretrained"]
+
+
 def test_a_study_that_mixes_tasks_is_refused(study, tmp_path):
     files = [ROOT / "params.yaml", ROOT / "config/segmentation.yaml", tmp_path / "bad.yaml"]
     for text, message in {

@@ -115,10 +115,10 @@ def frame_predictions(model: SegmentationModel, images: Tensor) -> dict[str, Ten
 
 def predictions_figure(model: SegmentationModel, images: Tensor, masks: Tensor, title: str | None = None) -> Figure:
     """Three rows for each image: its frames, the labels predicted for them, and these brought back onto the image."""
-    found = frame_predictions(model, images)
+    found = {name: tensor.numpy() for name, tensor in frame_predictions(model, images).items()}
     count, frames = found["videos"].shape[:2]
-    colours = ListedColormap([mpl.colormaps["tab20"](i % 20) for i in range(len(model.classes))])
-    colours.set_over(IGNORED_COLOUR)
+    tones = [mpl.colormaps["tab20"](i % 20) for i in range(len(model.classes))]
+    colours = ListedColormap(tones).with_extremes(over=IGNORED_COLOUR)
     style = {"cmap": colours, "vmin": -0.5, "vmax": len(model.classes) - 0.5, "interpolation": "nearest"}
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(1.3 * (frames + 2), 1.3 * 3 * count + 0.9), layout="compressed")
@@ -128,8 +128,8 @@ def predictions_figure(model: SegmentationModel, images: Tensor, masks: Tensor, 
             axis.spines[:].set_visible(False)
         for index in range(count):
             rows = axes[3 * index : 3 * index + 3]
-            rows[0, 0].imshow(_picture(images[index]))
-            rows[1, 0].imshow(masks[index], **style)
+            rows[0, 0].imshow(_picture(images[index].numpy()))
+            rows[1, 0].imshow(masks[index].numpy(), **style)
             for frame in range(frames):
                 rows[0, frame + 1].imshow(_picture(found["videos"][index, frame]))
                 rows[1, frame + 1].imshow(found["frames"][index, frame], **style)
@@ -149,8 +149,8 @@ def predictions_figure(model: SegmentationModel, images: Tensor, masks: Tensor, 
     return figure
 
 
-def _picture(pixels: Tensor) -> np.ndarray:
-    return pixels.clamp(0, 1).permute(1, 2, 0).numpy().squeeze()
+def _picture(pixels: np.ndarray) -> np.ndarray:
+    return pixels.clip(0, 1).transpose(1, 2, 0).squeeze()
 
 
 def write_predictions(number: Number, dataset: Dataset, policy: Policy | None) -> Path:
