@@ -70,7 +70,7 @@ def reference(settings, tmp_path_factory):
     folder, before = tmp_path_factory.mktemp("reference"), time.monotonic()
     finish(start(folder, settings))
     found = products(folder)
-    assert len(found) == 2 * len(POLICIES) + 2  # nothing else: resumed work is forgotten once it is published
+    assert len(found) == 3 * len(POLICIES) + 2  # policies, histories, halves; number, checkpoint; no interrupted state
     return found, time.monotonic() - before
 
 

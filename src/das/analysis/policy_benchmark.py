@@ -21,6 +21,7 @@ import pandas as pd
 from scipy.stats import kendalltau
 
 from das import data
+from das.analysis.statistics import estimate
 from das.analysis.verdict import verdict
 from das.config import Method, Number, PolicySource, Study, digest, load_study
 from das.data.sets import Dataset
@@ -182,10 +183,11 @@ def summary(study: Study, dataset: str, backbone: str) -> tuple[pd.DataFrame, pd
     """The tables of a data set and backbone: the searches' measures, and the bank's own.
 
     Accuracies are means over training seeds, in percent. A search's tau is that of its scores averaged over its seeds,
-    over the policies of the bank that it can score. `regret_best`, `regret_confirmed` and `over_median_random` are its
+    over the policies of the bank that it can score. Its accuracy is the mean over its seeds' choices, with the 95 %
+    interval over those. `regret_best`, `regret_confirmed` and `over_median_random` are its
     seeds' means, in points, against the best policy of the bank and the median of its random ones. The best is picked
     by the same accuracies that it is quoted with and owes some of them to luck; the confirmed best is picked by one
-    training seed and quoted with the others.
+    training seed and quoted with the others. `retraining_sd` is that of one training, without what all policies share.
     """
     table = pd.read_csv(folder(dataset, backbone) / "policies.csv").set_index("policy")
     seeds = [f"seed{seed}" for seed in study.policy_benchmark.training_seeds]
@@ -211,6 +213,7 @@ def summary(study: Study, dataset: str, backbone: str) -> tuple[pd.DataFrame, pd
             "tau_high": high,
             "tau_of_one_seed": float(np.nanmean(each)) if np.isfinite(each).any() else float("nan"),
             "accuracy": chosen.mean(),
+            "accuracy_ci95": estimate(chosen).half_width,
             "accuracy_worst_seed": chosen.min(),
             "regret_best": best - chosen.mean(),
             "regret_confirmed": confirmed - chosen.mean(),
@@ -233,7 +236,7 @@ def summary(study: Study, dataset: str, backbone: str) -> tuple[pd.DataFrame, pd
         "uniform": accuracy["uniform"],
         "median_single": accuracy[[name for name in names if name.endswith(("signed", "mirrored"))]].median(),
         "median_random": median,
-        "retraining_sd": float(np.sqrt(np.mean((first - second) ** 2) / 2)),
+        "retraining_sd": float(np.std(first - second, ddof=1) / np.sqrt(2)),
         "spread_sd": float(accuracy[names].std()),
         "tau_between_training_seeds": tau,
         "tau_low": low,
@@ -265,9 +268,7 @@ def _readable(found: pd.DataFrame) -> str:
             for row in found.itertuples()
         ],
         "tau, one seed": found.tau_of_one_seed.map("{:+.2f}".format),
-        "Accuracy of the choice, %": [
-            f"{row.accuracy:.2f} (worst {row.accuracy_worst_seed:.2f})" for row in found.itertuples()
-        ],
+        "Accuracy of the choice, %": [f"{row.accuracy:.2f} ± {row.accuracy_ci95:.2f}" for row in found.itertuples()],
         "Regret to the best (confirmed)": [
             f"{row.regret_best:.2f} ({row.regret_confirmed:.2f})" for row in found.itertuples()
         ],
