@@ -258,6 +258,11 @@ class Study(Section):
         """classification or segmentation: what the grid's data sets ask for."""
         return READERS[self.datasets[self.study.datasets[0]].reader].task
 
+    @property
+    def score(self) -> str:
+        """What a test's headline is called in the task."""
+        return {"classification": "accuracy", "segmentation": "mIoU"}[self.task]
+
     def searched_policies(self) -> list[str]:
         """Names of the policies that the grid's methods use and a search makes, in the order of the methods."""
         used = [self.methods[method].policy for method in self.study.methods]

@@ -100,9 +100,8 @@ def accuracy_by_method(study: Study) -> Figure:
             panel.axvline(reference, color="tab:blue", lw=0.8, ls=":")
             panel.set_yticks(range(len(rows)), rows.method)
             panel.invert_yaxis()
-            panel.set(
-                title=f"{dataset}\n{backbone}", xlabel="test accuracy after the last epoch, % (bars: 95 % interval)"
-            )
+            label = f"test {study.score} after the last epoch, % (bars: 95 % interval)"
+            panel.set(title=f"{dataset}\n{backbone}", xlabel=label)
     return figure
 
 
@@ -130,7 +129,7 @@ def accuracy_against_compute(study: Study) -> Figure:
                 panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
                 panel.xaxis.set_major_formatter("{x:g}")
                 panel.xaxis.set_minor_formatter(NullFormatter())
-            row[0].set(title=f"{dataset}, {backbone}", ylabel="test accuracy after the last epoch, %")
+            row[0].set(title=f"{dataset}, {backbone}", ylabel=f"test {study.score} after the last epoch, %")
     return figure
 
 
