@@ -15,7 +15,7 @@ def publish(path: str | Path, content: bytes | str) -> None:
     Raises DasError where the folder cannot be written.
     """
     path = Path(path)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    aside = path.with_name(f".{path.name}.part")  # one that a kill left behind is written over
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
