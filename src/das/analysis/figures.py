@@ -112,24 +112,35 @@ def accuracy_against_compute(study: Study) -> Figure:
     table = table[table.seeds > 0].assign(training=lambda rows: rows.search_s + rows.train_s)
     groups = list(table.groupby(["dataset", "backbone"], sort=False))
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(7.2, 0.4 + 3.2 * max(len(groups), 1)), layout="constrained")
+        titles = list(dict.fromkeys(table.method))
+        looks = {title: ("osD^vP"[i // 10 % 6], mpl.colormaps["tab10"](i % 10)) for i, title in enumerate(titles)}
+        figure = Figure(figsize=(10.4, 0.6 + 3.2 * max(len(groups), 1)), layout="constrained")
         panels = figure.subplots(max(len(groups), 1), 2, squeeze=False, sharey="row")
         for row, ((dataset, backbone), methods) in zip(panels, groups, strict=False):
             costs = (("training", "search and training, device seconds"), ("test_s", "one test, device seconds"))
             for panel, (cost, label) in zip(row, costs, strict=True):
                 known = methods[methods[cost].notna()]
                 for method in known.itertuples():
-                    place = getattr(method, cost), method.accuracy
-                    panel.errorbar(*place, yerr=method.accuracy_ci95, fmt="o", color="black", ms=4, capsize=2, lw=0.8)
-                    panel.annotate(method.method, place, xytext=(4, 3), textcoords="offset points", fontsize=7)
+                    marker, color = looks[method.method]
+                    panel.errorbar(
+                        getattr(method, cost), method.accuracy, yerr=method.accuracy_ci95,
+                        fmt=marker, color=color, ms=5, capsize=2, lw=0.8, label=method.method,
+                    )  # fmt: skip
                 front = known.sort_values([cost, "accuracy"], ascending=[True, False])
                 front = front[front.accuracy > front.accuracy.cummax().shift(fill_value=-np.inf)]
-                panel.plot(front[cost], front.accuracy, color="tab:blue", lw=1, zorder=0)
+                panel.plot(front[cost], front.accuracy, color="0.6", lw=1, zorder=0)
                 panel.set(xscale="log", xlabel=label)
                 panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
                 panel.xaxis.set_major_formatter("{x:g}")
                 panel.xaxis.set_minor_formatter(NullFormatter())
-            row[0].set(title=f"{dataset}, {backbone}", ylabel=f"test {study.score} after the last epoch, %")
+            row[0].set_ylabel(f"test {study.score} after the last epoch, %")
+            row[0].set_title(f"{dataset}, {backbone}", loc="left")
+        handles = {
+            label: handle
+            for panel in panels.flat
+            for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)
+        }
+        figure.legend(handles.values(), handles.keys(), loc="outside right center")
     return figure
 
 
