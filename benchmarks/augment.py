@@ -2,14 +2,15 @@
 
     uv run python -m benchmarks.augment [--batch 64] [--repetitions 5]
 
-`step` is the time of a whole step relative to the plain one, for objectives relative to CutMix's as well; `share` is
-the augmentation's own time as a share of the plain step. Memory is the peak that one step adds, relative likewise.
+A whole step is timed relative to the plain one, and for objectives relative to CutMix's, as are its floating-point
+operations (torch's counter) and the peak of memory that it adds; an augmentation by itself as a share of the plain step.
 """
 
 import argparse
 
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks._measure import fastest, peak_memory, write
 from das import augment
@@ -87,18 +88,28 @@ def main() -> None:
     own = fastest({name_of(e): augmentation(e, options.batch) for e in ENTRIES}, 4 * options.repetitions)
     runs = {"plain": [], **{name: [name] for name in OBJECTIVES}}
     steps = fastest({name: training_step(e, options.batch) for name, e in runs.items()}, options.repetitions)
+    operations = {name: step_operations(entries, options.batch) for name, entries in runs.items()}
     memory = {name: step_memory(entries, options.batch) for name, entries in runs.items()}
     rows = [
         {"augmentation": name, "kind": NAMES[name].kind, "milliseconds": 1e3 * seconds,
-         "share of plain step": seconds / steps["plain"], "step / cutmix": "", "memory / cutmix": ""}
+         "share of plain step": seconds / steps["plain"], "step / cutmix": "", "operations / cutmix": "", "memory / cutmix": ""}
         for name, seconds in own.items()
     ] + [
         {"augmentation": name, "kind": "whole step", "milliseconds": 1e3 * seconds,
          "share of plain step": seconds / steps["plain"], "step / cutmix": seconds / steps["cutmix"],
+         "operations / cutmix": operations[name] / operations["cutmix"],
          "memory / cutmix": memory[name] / memory["cutmix"]}
         for name, seconds in steps.items()
     ]  # fmt: skip
     write("augment", f"Augmentations beside a ResNet-18 step at 32 x 32, batch {options.batch}", rows)
+
+
+def step_operations(entries: list, batch: int) -> int:
+    """Floating-point operations of one step."""
+    step = training_step(entries, batch)
+    with FlopCounterMode(display=False) as counter:
+        step()
+    return counter.get_total_flops()
 
 
 def step_memory(entries: list, batch: int) -> float:

@@ -60,7 +60,9 @@ def tune(study: Study, dataset: str, backbone: str, method: str, images: Dataset
     parts = {"train": images.train.subset(kept), "test": images.train.subset(held)}
     split = Dataset(images.name, parts.__getitem__, images.classes)
     record, states = [], []
-    for settings in trials(study, method):
+    tried = trials(study, method)
+    for place, settings in enumerate(tried, start=1):
+        print(f"{method}: trial {place}/{len(tried)}: {settings}, tested on held-out training images", flush=True)
         number = with_settings(study, method, settings).number(dataset, backbone, method, study.tuning.seed)
         states.append(resume_state(number, split, policy))
         fitted = fit(number, split, policy, states[-1])
