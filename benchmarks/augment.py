@@ -3,7 +3,8 @@
     uv run python -m benchmarks.augment [--batch 64] [--repetitions 5]
 
 A whole step is timed relative to the plain one, and for objectives relative to CutMix's, as are its floating-point
-operations (torch's counter) and the peak of memory that it adds; an augmentation by itself as a share of the plain step.
+operations (torch's counter) and the peak of memory that it adds; an augmentation by itself as a share of the plain
+step.
 """
 
 import argparse
@@ -90,17 +91,17 @@ def main() -> None:
     steps = fastest({name: training_step(e, options.batch) for name, e in runs.items()}, options.repetitions)
     operations = {name: step_operations(entries, options.batch) for name, entries in runs.items()}
     memory = {name: step_memory(entries, options.batch) for name, entries in runs.items()}
-    rows = [
-        {"augmentation": name, "kind": NAMES[name].kind, "milliseconds": 1e3 * seconds,
-         "share of plain step": seconds / steps["plain"], "step / cutmix": "", "operations / cutmix": "", "memory / cutmix": ""}
-        for name, seconds in own.items()
-    ] + [
-        {"augmentation": name, "kind": "whole step", "milliseconds": 1e3 * seconds,
-         "share of plain step": seconds / steps["plain"], "step / cutmix": seconds / steps["cutmix"],
-         "operations / cutmix": operations[name] / operations["cutmix"],
-         "memory / cutmix": memory[name] / memory["cutmix"]}
-        for name, seconds in steps.items()
-    ]  # fmt: skip
+    rows = []
+    for whole, (name, seconds) in [(False, item) for item in own.items()] + [(True, item) for item in steps.items()]:
+        rows.append({
+            "augmentation": name,
+            "kind": "whole step" if whole else NAMES[name].kind,
+            "milliseconds": 1e3 * seconds,
+            "share of plain step": seconds / steps["plain"],
+            "step / cutmix": seconds / steps["cutmix"] if whole else "",
+            "operations / cutmix": operations[name] / operations["cutmix"] if whole else "",
+            "memory / cutmix": memory[name] / memory["cutmix"] if whole else "",
+        })  # fmt: skip
     write("augment", f"Augmentations beside a ResNet-18 step at 32 x 32, batch {options.batch}", rows)
 
 
