@@ -105,6 +105,38 @@ def test_predictions_that_moved_with_their_frames_come_back():
         assert (as_they_come - smooth)[inner].abs().max() > 0.1
 
 
+def chain(*choices, **settings):
+    nodes = [(Edge(IMAGE if i == 0 else i - 1, (Choice(*choice),)),) for i, choice in enumerate(choices)]
+    return Policy(4, tuple(nodes), **settings)
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        chain(("rotate", (12,)), ("zoom", (1.2,)), ("translate_x", (0.05,)), schedule="signed"),
+        chain(("shear_x", (0.1,)), ("sharpness", (1,)), ("translate_y", (-0.04,))),
+        chain(("zoom", (0.8,)), padding="border"),
+        chain(("translate_x", (0.1,)), ("rotate", (5,)), canvas=128),
+    ],
+    ids=Policy.describe,
+)
+@pytest.mark.parametrize("size", [(96, 96), (80, 112)])
+def test_every_frame_of_an_analytic_image_comes_back_wherever_it_counts(slow, policy, size):
+    """One frame's video read alone, beside the share of it in the mean of all: what does not count is zero in both."""
+    image = torch.from_numpy(slow.smooth(*size))[None, None]
+    video = ImageToVideo(policy)(image)
+    fuse = DenseConsensus("aligned_mean", policy)
+    for frame in range(4):
+        alone, ones = torch.zeros_like(video), torch.zeros_like(video)
+        alone[:, frame], ones[:, frame] = video[:, frame], 1
+        share = fuse(ones, *size)
+        counts = share > 0
+        assert counts.float().mean() > 0.4
+        inner = -F.max_pool2d(-counts.double(), 5, 1, 2) > 0  # at its border a frame mixes with what is outside
+        assert (fuse(alone, *size) / share - image)[inner].abs().max() < 0.01
+        assert counts.all() or frame != 2
+
+
 def test_mean_logits_and_middle_frame_are_interpolations():
     policy = Family(frames=4, seed=2).random(3)
     logits = torch.rand(2, 4, 5, 8, 8, dtype=torch.float64)

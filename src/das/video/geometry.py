@@ -1,4 +1,4 @@
-"""Where a policy moves things: its chains of affine operations, their inverse per frame, and label maps.
+"""Where a policy moves things: its chains of affine operations, and what they make of label maps.
 
 Only geometry counts here: identity and photometric operations move nothing.
 """
@@ -10,10 +10,9 @@ from das.errors import DasError
 from das.video.frames import Frames, sources
 from das.video.operations import OPERATIONS
 from das.video.policy import IMAGE, Choice, Policy
-from das.video.warp import Pattern, centres, coverage, padded, product, pushed, taps
+from das.video.warp import centres, coverage, padded, pushed
 
 MOST_PATHS = 64
-SAME = 1e-6  # chains that differ by less, in pixels, are one affine map; so does full coverage
 IGNORED = 255  # the label of pixels that show nothing known
 
 Chain = tuple[Choice, ...]  # affine operations in the order in which they are applied
@@ -71,8 +70,8 @@ def trace(chain: Chain, positions: Tensor, strength: int, padding: str, size: tu
     return positions, kept
 
 
-class Geometry:
-    """The geometry of a policy's videos of H x W images.
+class MaskToVideo:
+    """Label maps of H x W images to their videos by a policy.
 
     Raises:
         DasError: when images of this size do not fit on the policy's canvas.
@@ -85,70 +84,9 @@ class Geometry:
         self._size = tuple(size)
         self._rows, self._columns = slice(top, top + height), slice(left, left + width)
         self._chains = sorted(chains(policy) or (), key=repr)
-        self._alignment = self._readings = None
+        self._readings = None
 
-    @property
-    def invertible(self) -> tuple[bool, ...]:
-        """For each frame, whether it is one affine map of the image: not where different maps are superposed."""
-        return tuple(self._single(strength) is not None for strength in self._frames.strengths)
-
-    def _single(self, strength: int) -> Tensor | None:
-        """The inverse map (3, 3) that all chains share, or None."""
-        if self._policy.frame_layout == "scrambled":
-            return None
-        if strength == 0:
-            return torch.eye(3, dtype=torch.float64)
-        if not self._chains:
-            return None
-        maps = []
-        for chain in self._chains:
-            maps.append(torch.eye(3, dtype=torch.float64))
-            for choice in chain:
-                maps[-1] = maps[-1] @ matrix(choice, strength, self._size)[0]
-        return maps[0] if all(torch.allclose(maps[0], other, rtol=0, atol=SAME) for other in maps) else None
-
-    def align(self, frames: Tensor) -> tuple[Tensor, Tensor]:
-        """Bring tensors in the frames' geometry, (B, T, K, H, W) as per-pixel logits, back into the image's.
-
-        Returns the aligned tensors (B, T, K, height, width), differentiable, and a mask (T, height, width), True where
-        the frame shows the image's pixel. Frames that are not ``invertible`` are zero and nowhere True.
-
-        Raises:
-            DasError: for tensors that are not (B, T, K, H, W) with the video's T, H and W.
-        """
-        expected = (len(self._frames.strengths), *self._size)
-        if frames.ndim != 5 or (frames.shape[1], *frames.shape[3:]) != expected:
-            raise DasError(f"frames: shape {tuple(frames.shape)} is not (B, T, K, H, W) with T, H, W = {expected}")
-        if self._alignment is None:
-            self._alignment = self._inverse()
-        pattern, values, seen = self._alignment
-        batch, count, channels = frames.shape[:3]
-        precise = frames.to(torch.promote_types(frames.dtype, torch.float32))
-        table = precise.permute(1, 3, 4, 0, 2).reshape(-1, batch * channels)
-        aligned = product(pattern, values.to(table.dtype), table)
-        aligned = aligned.view(count, *self._image, batch, channels).permute(3, 0, 4, 1, 2)
-        return aligned.to(frames.dtype).contiguous(), seen
-
-    def _inverse(self) -> tuple[Pattern, Tensor, Tensor]:
-        height, width = self._size
-        image = centres(height, width).view(height, width, 2)[self._rows, self._columns].reshape(-1, 2)
-        indices, weights, masks = [], [], []
-        for frame, strength in enumerate(self._frames.strengths):
-            single = self._single(strength)
-            positions = pushed(image[None], torch.linalg.inv(single)[None])[0] if single is not None else image
-            index, weight = taps(positions, height, width)
-            seen = coverage(positions, height, width) > 1 - SAME
-            for chain in self._chains if strength else ():
-                seen &= trace(chain, positions, strength, "zeros", self._size)[1] > 1 - SAME
-            if single is None:
-                weight, seen = torch.zeros_like(weight), torch.zeros_like(seen)
-            indices.append(index + frame * height * width)
-            weights.append(weight)
-            masks.append(seen.view(self._image))
-        pattern = Pattern.regular(torch.cat(indices).to(self._device), len(self._frames.strengths) * height * width)
-        return pattern, torch.cat(weights).flatten().to(self._device), torch.stack(masks).to(self._device)
-
-    def masks(self, masks: Tensor) -> Tensor:
+    def __call__(self, masks: Tensor) -> Tensor:
         """Label maps (B, height, width) -> their videos (B, T, H, W), in the same dtype, read from the nearest pixel.
 
         A pixel whose paths read different labels, or read outside the image, gets the label 255 (ignored).

@@ -17,11 +17,12 @@ from das.errors import DasError
 from das.models.names import DENSE_CONSENSUS
 from das.video.compiled import CompiledPolicy
 from das.video.frames import Frames, remembered, sources
-from das.video.geometry import SAME, link
+from das.video.geometry import link
 from das.video.operations import OPERATIONS
 from das.video.policy import IMAGE, Choice, Edge, Policy
 from das.video.warp import Pattern, centres, coverage, padded, product, pushed, taps
 
+SAME = 1e-6  # coverage that differs by less from full, or from half, does not differ
 SMALLEST = 1e-3  # a mean map that makes areas smaller than this cannot be undone
 
 

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from das.video.compiled import CompiledPolicy
 from das.video.frames import check_images, remembered
-from das.video.geometry import Geometry
+from das.video.geometry import MaskToVideo
 from das.video.policy import Policy
 
 
@@ -37,12 +37,8 @@ class ImageToVideo(nn.Module):
         if masks is None:
             return video[0] if single else video
         labels = masks.squeeze(-3) if masks.ndim == 3 + (not single) else masks
-        labels = self.geometry(batch).masks(labels[None] if single else labels)
+        labels = self._for(MaskToVideo, batch)(labels[None] if single else labels)
         return (video[0], labels[0]) if single else (video, labels)
-
-    def geometry(self, images: Tensor) -> Geometry:
-        """The policy's geometry for images (B, C, H, W) like these: alignment of frames, and label maps."""
-        return self._for(Geometry, images)
 
     def _for(self, kind: type, images: Tensor, *precision):
         key = (kind, *images.shape[2:], images.device, *precision)
