@@ -84,16 +84,22 @@ class Backbone(Section):
     head: Head | None = Field(None, description="for segmentation only")
 
 
+class DenseEvaluation(Section):
+    """How label maps are predicted in a test: on the whole image, or over windows of side ``window``, at every scale
+    and, with ``flip``, mirrored as well, probabilities averaged."""
+
+    window: Count | None = None
+    scales: list[Positive] = Field([1.0], min_length=1)
+    flip: bool = False
+
+
 class SegmentationRecipe(Section):
-    """How a segmentation network is trained, besides its recipe, and how it is tested: on the whole image, or over
-    windows of side ``window``, at every scale and, with ``flip``, mirrored as well, probabilities averaged."""
+    """How a segmentation network is trained, besides its recipe, and how it is tested."""
 
     auxiliary_weight: NonNegative = Field(0.4, description="of the auxiliary head's loss")
     head_lr: Positive = Field(1.0, description="times the learning rate, for both heads")
     batch_norm: Literal["train", "frozen"] = "train"
-    scales: list[Positive] = Field([1.0], min_length=1)
-    flip: bool = False
-    window: Count | None = None
+    evaluation: DenseEvaluation = DenseEvaluation()
 
 
 class Recipe(Section):

@@ -1,7 +1,6 @@
 """Segmentation's model, loss, scores and tests, and one number from end to end."""
 
 import json
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from das.data.frames import IGNORE
 from das.data.sets import Dataset, ImageSet
 from das.engine.model import load_model, make_model
 from das.engine.segment_scores import DenseScore, boundary, cross_entropy
-from das.engine.segmentation import DenseLoss, SegmentationModel, _starts
+from das.engine.segmentation import DenseLoss, SegmentationModel
 from das.engine.train import fit, resume_state, train
 from das.errors import DasError
 from das.search.bilevel import BilevelSearch
@@ -190,37 +189,6 @@ def test_classes_that_no_mask_can_tell_apart_are_refused():
         made(classes=tuple(map(str, range(256))))
 
 
-# -- how it is tested ------------------------------------------------------------------------------------------------
-
-
-def test_windows_cover_everything_overlap_and_end_with_the_image():
-    assert _starts(10, 12) == _starts(12, 12) == [0]
-    for length, side in ((100, 30), (31, 30), (769, 96)):
-        starts = _starts(length, side)
-        assert starts[0] == 0
-        assert starts[-1] == length - side
-        assert all(0 < later - earlier <= side * 2 / 3 + 1 for earlier, later in pairwise(starts))
-
-
-def test_windows_scales_and_mirrors_are_averages_of_probabilities():
-    images = torch.rand(2, 3, 32, 32)
-    plain = made(Policy.replicate(1)).eval()
-    with torch.no_grad():
-        own = plain(images).softmax(1)
-        mirrored = plain(images.flip(-1)).softmax(1).flip(-1)
-        flipped = made(Policy.replicate(1), flip=True).eval().predict(images).softmax(1)
-        torch.testing.assert_close(flipped, (own + mirrored) / 2, atol=1e-5, rtol=1e-4)
-        one_window = made(Policy.replicate(1), window=48).eval().predict(images).softmax(1)
-        torch.testing.assert_close(one_window, own, atol=1e-5, rtol=1e-4)
-        windows = made(Policy.replicate(1), window=24).eval().predict(images).softmax(1)
-        corner = plain(images[..., :24, :24].contiguous()).softmax(1)  # windows begin at 0 and 8
-        torch.testing.assert_close(windows[..., :8, :8], corner[..., :8, :8], atol=1e-5, rtol=1e-4)
-        larger = F.interpolate(images, (64, 64), mode="bilinear", align_corners=False, antialias=True)
-        scaled = F.interpolate(plain(larger).softmax(1), (32, 32), mode="bilinear", align_corners=False)
-        both = made(Policy.replicate(1), scales=[1.0, 2.0]).eval().predict(images).softmax(1)
-        torch.testing.assert_close(both, (own + scaled) / 2, atol=1e-5, rtol=1e-4)
-
-
 # -- one number ------------------------------------------------------------------------------------------------------
 
 TINY = """
@@ -340,6 +308,10 @@ def test_the_papers_recipes_are_a_study():
     assert recipe == {"epochs": 80, "batch_size": 4, "lr": 0.02, "schedule": "poly", "poly_power": 0.9}
     assert voc["dataset"]["augment"][0]["random_scale_crop"] == {"size": 380, "base": 400, "scale": [0.5, 2.0]}
     assert voc["backbone"]["pretrained"]
+    for name in study.study.datasets:
+        crop = study.datasets[name].augment[0]["random_scale_crop"]
+        evaluation = study.recipes[study.datasets[name].recipe].segmentation.evaluation
+        assert evaluation.window == crop["size"]  # frames move as they did in training
 
 
 def test_a_study_that_mixes_tasks_is_refused(study, tmp_path):

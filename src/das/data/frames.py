@@ -1,8 +1,8 @@
 """Cut boxes out of images of any size and resample them to one size: how pictures become a batch.
 
 A box is (top, left, height, width) in whole pixels and may reach beyond the image, where it is black (in masks:
-IGNORE). A framing says which box of an image to take: its ``size`` is the side of the result, ``draws`` how many
-uniform numbers in [0, 1) it needs an image, ``box(height, width, draws)`` the box.
+IGNORE). A framing says which box of an image to take: its ``size`` is the side of the result (None: the box's own
+sides), ``draws`` how many uniform numbers in [0, 1) it needs an image, ``box(height, width, draws)`` the box.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ Box = tuple[int, int, int, int]
 
 
 class Framing(Protocol):
-    size: int
+    size: int | None
     draws: int
 
     def box(self, height: int, width: int, draws: Sequence[float]) -> Box: ...
@@ -50,14 +50,29 @@ class Whole:
         return 0, 0, max(height, width), max(height, width)
 
 
-def cut(image: Tensor, box: Box, size: int) -> Tensor:
+@dataclass(frozen=True)
+class Native:
+    """The whole image as it is."""
+
+    size = None
+    draws = 0
+
+    def box(self, height: int, width: int, draws: Sequence[float] = ()) -> Box:
+        return 0, 0, height, width
+
+
+def cut(image: Tensor, box: Box, size: int | None) -> Tensor:
     """Resample the box of one image, uint8 (C, H, W), to uint8 (C, size, size), bilinear with antialiasing."""
-    return functional.interpolate(_crop(image, box, 0)[None], (size, size), mode="bilinear", antialias=True)[0]
+    part = _crop(image, box, 0)
+    return part if size is None else functional.interpolate(part[None], (size,) * 2, mode="bilinear", antialias=True)[0]
 
 
-def cut_mask(mask: Tensor, box: Box, size: int) -> Tensor:
+def cut_mask(mask: Tensor, box: Box, size: int | None) -> Tensor:
     """Resample the box of one mask, uint8 (H, W), to int64 (size, size) by nearest neighbours."""
-    return functional.interpolate(_crop(mask[None], box, IGNORE)[None], (size, size), mode="nearest-exact")[0, 0].long()
+    part = _crop(mask[None], box, IGNORE)
+    if size is not None:
+        part = functional.interpolate(part[None], (size, size), mode="nearest-exact")[0]
+    return part[0].long()
 
 
 def _crop(image: Tensor, box: Box, fill: int) -> Tensor:

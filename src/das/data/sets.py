@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from das.data import decode, splits
-from das.data.frames import IGNORE, Centre, Framing, Whole, cut, cut_mask
+from das.data.frames import IGNORE, Centre, Framing, Native, Whole, cut, cut_mask
 from das.errors import DasError
 
 
@@ -72,13 +72,14 @@ class FileSet:
 
     ``files`` (N) lie below ``root``; ``targets`` is int64 (N,), or for segmentation the N mask files. ``share`` of the
     shorter side is what evaluation sees of an image (its central square); with masks it sees the whole image, and
-    ``classes`` is their number, which every value but IGNORE must stay below.
+    ``classes`` is their number, which every value but IGNORE must stay below. With ``size`` None images and masks keep
+    their own sizes, for batches of one.
     """
 
     root: Path
     files: tuple[Path, ...]
     targets: Tensor | tuple[Path, ...]
-    size: int
+    size: int | None
     share: float = 1.0
     device: torch.device | str = "cpu"
     classes: int | None = None
@@ -127,10 +128,16 @@ class FileSet:
     @property
     def framing(self) -> Framing:
         """What evaluation sees of an image."""
+        if self.size is None:
+            return Native()
         return Whole(self.size) if self.masked else Centre(self.size, self.share)
 
+    def native(self) -> "FileSet":
+        """The same images and masks, each in its own size."""
+        return replace(self, size=None)
+
     def item(self, index: int, framing: Framing, draws: Sequence[float]) -> tuple[Tensor, Tensor]:
-        """Return image uint8 (3, S, S) and its target: int64 (), or mask int64 (S, S)."""
+        """Return image uint8 (3, S, S) and its target: int64 (), or mask int64 (S, S); native ones are (H, W)."""
         file = self.files[index]
         picture = decode.image(file.read_bytes(), file)
         height, width = picture.shape[1:]

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from das.data.sets import FileSet, ImageSet
 
-CHUNK = 1024
+CHUNK = 256
 
 
 def mean_std(images: ImageSet | FileSet) -> tuple[Tensor, Tensor]:

@@ -5,7 +5,6 @@ from typing import Any
 import torch
 
 from das.config import Compute, Number
-from das.data.batches import Batches
 from das.data.sets import Dataset, FileSet, ImageSet
 from das.engine.device import arithmetic, prepare
 from das.engine.model import DasModel, load_model, weights_digest
@@ -17,12 +16,12 @@ from das.video.policy import Policy
 @torch.no_grad()
 def evaluate(model: DasModel, images: ImageSet | FileSet, compute: Compute, batch_size: int) -> dict[str, Any]:
     """Return the model's scores (`das.engine.model.Accuracy` or `das.engine.segment_scores.DenseScore`) and `loss` over
-    ``images``, in order, not augmented. Memory does not grow with the set."""
+    ``images``, in order, not augmented, as the model's ``batches`` read them. Memory does not grow with the set."""
     device = torch.device(compute.device)
     training = model.training
     model.eval()
     score = model.score(device)
-    for batch, labels in Batches(images, batch_size, device=device).epoch():
+    for batch, labels in model.batches(images, batch_size, device).epoch():
         with arithmetic(compute):
             logits = model.predict(batch)
         score.add(logits, labels)

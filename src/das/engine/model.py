@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from das.data.batches import Normalize
+from das.data.batches import Batches, Normalize
 from das.data.names import READERS
+from das.data.sets import FileSet, ImageSet
 from das.engine.resume import torch_bytes
 from das.errors import DasError
 from das.files import publish
@@ -72,6 +73,10 @@ class DasModel(nn.Module):
     def forward(self, images: Tensor, to_video: Callable[[Tensor], Tensor] | None = None) -> Tensor:
         """Images (B, C, H, W) in [0, 1] to logits (B, classes), through another ``to_video`` than the policy's."""
         return self.network(self.normalize((to_video or self.video)(images)))
+
+    def batches(self, images: ImageSet | FileSet, batch_size: int, device: torch.device) -> Batches:
+        """What a test reads, for `predict` and `score`."""
+        return Batches(images, batch_size, device=device)
 
     def predict(self, images: Tensor) -> Tensor:
         """Images to logits, as they are tested."""

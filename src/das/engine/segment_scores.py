@@ -71,7 +71,9 @@ def boundary(mask: Tensor, width: int) -> Tensor:
     (Cheng et al. 2021, arXiv 2103.16562, as in their reference code: what ``width`` erosions by 3 x 3 take away.)
     """
     outside = F.pad((~mask).float()[:, None], (width,) * 4, value=1)
-    return mask & (F.max_pool2d(outside, 2 * width + 1, stride=1)[:, 0] > 0)
+    side = 2 * width + 1
+    near = F.max_pool2d(F.max_pool2d(outside, (side, 1), stride=1), (1, side), stride=1)  # a square, side by side
+    return mask & (near[:, 0] > 0)
 
 
 def _ratios(parts: Tensor, wholes: Tensor) -> list[float | None]:

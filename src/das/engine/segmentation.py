@@ -7,7 +7,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from das import augment
+from das.data.batches import Batches
 from das.data.frames import IGNORE
+from das.data.names import check_options
+from das.data.sets import FileSet, ImageSet
 from das.engine.model import DasModel
 from das.engine.segment_scores import DenseScore, cross_entropy
 from das.errors import DasError
@@ -15,7 +19,7 @@ from das.models.segmentation import segmenter
 from das.video.policy import Policy
 from das.video.registration import DenseConsensus
 
-OVERLAP = 1 / 3  # of neighbouring windows, as a share of their side
+OVERLAP = 1 / 3  # of neighbouring windows, as a share of their side: PSPNet's authors' test (hszhao/semseg)
 
 
 class SegmentationModel(DasModel):
@@ -36,7 +40,8 @@ class SegmentationModel(DasModel):
         self.consensus = DenseConsensus(settings["method"]["consensus"], self.policy)
         recipe = settings["recipe"]["segmentation"]
         self.frozen = recipe["batch_norm"] == "frozen"
-        self.scales, self.flip, self.window = recipe["scales"], recipe["flip"], recipe["window"]
+        self.evaluation = recipe["evaluation"]
+        self.side = _training_side(settings["dataset"])
 
     def build(self, backbone: dict[str, Any], method: dict[str, Any], frames: int) -> nn.Module:
         return segmenter(
@@ -92,37 +97,70 @@ class SegmentationModel(DasModel):
         counts = labels != IGNORE
         return ((logits.detach().argmax(1) == labels) & counts).sum() / counts.sum().clamp_min(1)
 
+    def batches(self, images: ImageSet | FileSet, batch_size: int, device: torch.device) -> Batches:
+        """Images in files come one by one, they and their masks in their own size."""
+        if isinstance(images, FileSet):
+            images, batch_size = images.native(), 1
+        return super().batches(images, batch_size, device)
+
     def predict(self, images: Tensor) -> Tensor:
-        """Images to logits as the recipe tests: over windows, mirrored copies and scales, probabilities averaged."""
-        if tuple(self.scales) == (1.0,) and not self.flip and self.window is None:
+        """Images (B, C, H, W) of any size to logits (B, K, H, W) as the recipe tests.
+
+        Probabilities are averaged over windows, mirrored copies and scales (hszhao/semseg). Where training saw whole
+        images scaled to a square, scale 1 is that square, and predictions are brought back to the images' size.
+        """
+        window, scales, flip = (self.evaluation[key] for key in ("window", "scales", "flip"))
+        if self.side is None and window is None and tuple(scales) == (1.0,) and not flip:
             return self(images)
         size, total = images.shape[2:], 0
-        for scale in self.scales:
-            side = [max(1, round(scale * length)) for length in size]
-            scaled = F.interpolate(images, side, mode="bilinear", align_corners=False, antialias=True)
-            for mirrored in (False, True)[: 1 + self.flip]:
-                probabilities = self._windows(scaled.flip(-1) if mirrored else scaled)
+        for scale in scales:
+            zoom = scale * self.side / max(size) if self.side else scale
+            lengths = [max(1, round(zoom * length)) for length in size]
+            scaled = _resized(images, lengths, antialias=True)
+            side = window or (max(lengths) if self.side else None)
+            for mirrored in (False, True)[: 1 + flip]:
+                probabilities = self._windows(scaled.flip(-1) if mirrored else scaled, side)
                 probabilities = probabilities.flip(-1) if mirrored else probabilities
-                total = total + F.interpolate(probabilities, size, mode="bilinear", align_corners=False)
+                total = total + _resized(probabilities, size)
         return (total / total.sum(1, keepdim=True)).clamp_min(torch.finfo(total.dtype).tiny).log()
 
-    def _windows(self, images: Tensor) -> Tensor:
-        """Probabilities (B, K, H, W): means over the windows that cover a pixel."""
+    def _windows(self, images: Tensor, side: int | None) -> Tensor:
+        """Probabilities (B, K, H, W): means over the windows that cover a pixel; no ``side``: the image is the window.
+
+        A window that is larger than the image reaches beyond its right and bottom, where it is black as in training.
+        """
+        if side is None:
+            return self(images).softmax(1)
         height, width = images.shape[2:]
-        side = self.window or max(height, width)
-        total = images.new_zeros(len(images), len(self.classes), height, width)
-        count = images.new_zeros(height, width)
-        for top in _starts(height, side):
-            for left in _starts(width, side):
+        images = F.pad(images, (0, max(side - width, 0), 0, max(side - height, 0)))
+        total = images.new_zeros(len(images), len(self.classes), *images.shape[2:])
+        count = images.new_zeros(images.shape[2:])
+        for top in _starts(images.shape[2], side):
+            for left in _starts(images.shape[3], side):
                 part = (..., slice(top, top + side), slice(left, left + side))
                 total[part] += self(images[part].contiguous()).softmax(1)
                 count[part] += 1
-        return total / count
+        return (total / count)[..., :height, :width]
+
+
+def _training_side(dataset: dict[str, Any]) -> int | None:
+    """The side of the squares to which training scales whole images in files; None where it cuts boxes out of them, or
+    has them in memory."""
+    steps = augment.build(dataset.get("augment", ())[:1])
+    if any(hasattr(step, "box") for step in steps):
+        return None
+    return check_options(dataset["reader"], dataset.get("options", {})).get("size")
+
+
+def _resized(images: Tensor, size: Sequence[int], antialias: bool = False) -> Tensor:
+    if tuple(images.shape[2:]) == tuple(size):
+        return images
+    return F.interpolate(images, tuple(size), mode="bilinear", align_corners=False, antialias=antialias)
 
 
 def _starts(length: int, side: int) -> list[int]:
     """Where windows of ``side`` begin so that they cover ``length``, overlap by a third or more and end with it."""
-    if side >= length:
+    if side == length:
         return [0]
     count = -(-(length - side) // max(1, round(side * (1 - OVERLAP)))) + 1
     return [round(place * (length - side) / (count - 1)) for place in range(count)]
