@@ -32,6 +32,6 @@ if STUDY.policy_benchmark:
 rule all:
     default_target: True
     input:
-        rules.tables.output,
+        TABLES,
         rules.figures.output,
         rules.receptive_fields.output,

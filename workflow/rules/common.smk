@@ -23,7 +23,7 @@ GPUS = 1 if STUDY.compute.device == "cuda" else 0
 MEMORY_MB = (
     2000  # a CPU-sized job; a profile's set-resources raises it for larger studies
 )
-STUDIES = [STUDY, SEGMENTATION]
+STUDIES = {study.study.name: study for study in (SEGMENTATION, STUDY)}.values()
 METHODS = SEGMENTATION.methods | STUDY.methods
 POLICIES = SEGMENTATION.policies | STUDY.policies
 TRAINED = [name for name, method in METHODS.items() if not method.weights_of]
@@ -53,12 +53,17 @@ def study_of(wildcards):
     return STUDY if wildcards.dataset in STUDY.datasets else SEGMENTATION
 
 
-def study_option(wildcards):
-    """How `das` is told the study, where it is not the present one."""
-    return "" if study_of(wildcards) is STUDY else SEGMENTATION_OPTION
+def option_of(study):
+    """How `das` is told a study that is not the present one."""
+    files = () if study is STUDY else SEGMENTATION_FILES
+    return " ".join(f"--study {file}" for file in files)
 
 
-SEGMENTATION_OPTION = " ".join(f"--study {file}" for file in SEGMENTATION_FILES)
+def study_option(wildcards, output):
+    """`option_of` a data set's study. It says where settings stand and not what they are, so a change of it is no
+    reason to run again: Snakemake leaves functions of `output` out of what it compares.
+    """
+    return option_of(study_of(wildcards))
 
 
 def number_of(wildcards, method=None):
@@ -150,6 +155,13 @@ def number_files(study=STUDY):
     return [number.number_path() for number in study.numbers()]
 
 
+def published_files(study):
+    """What the tables quote beside a study's own numbers."""
+    if study.task == "segmentation":
+        return []
+    return ["data/published/published_numbers.csv", "data/published/das_paper.csv"]
+
+
 def searched_policy_files(study=STUDY):
     return expand(
         "results/policies/{dataset}/{backbone}/{policy}/seed{seed}.yaml",
@@ -169,7 +181,7 @@ def tables_of(study):
     return expand(f"results/tables/{study.study.name}/{{table}}", table=names)
 
 
-TABLES = tables_of(STUDY)
+TABLES = expand("{table}.csv", table=tables_of(STUDY))
 FIGURE_FOLDER = f"results/figures/{STUDY.study.name}"
 FILM_STRIPS = expand(
     "film_strip_{dataset}_{backbone}_{policy}_seed{seed}",

@@ -1,34 +1,46 @@
 """Tables and figures: they read small JSON numbers and policies, never a checkpoint."""
 
+for study in STUDIES:
 
-rule tables:
-    """Write the study's tables as CSV, Markdown and LaTeX."""
-    input:
-        numbers=number_files(),
-        policies=searched_policy_files(),
-        published=[
-            "data/published/published_numbers.csv",
-            "data/published/das_paper.csv",
-        ],
-    output:
-        report(
-            expand("{table}.csv", table=TABLES),
-            caption="../report/tables.rst",
-            category="Tables",
-        ),
-        expand("{table}.{format}", table=TABLES, format=["md", "tex"]),
-    log:
-        f"results/logs/tables/{STUDY.study.name}.log",
-    conda:
-        "../envs/das.yaml"
-    resources:
-        mem_mb=MEMORY_MB,
-    params:
-        study=study_digest(),
-    message:
-        "tables of the study {STUDY.study.name}"
-    shell:
-        "das tables > {log} 2>&1"
+    rule:
+        """Write a study's tables as CSV, Markdown and LaTeX."""
+        name:
+            f"{study.study.name}_tables"
+        input:
+            numbers=number_files(study),
+            policies=searched_policy_files(study),
+            published=published_files(study),
+        output:
+            report(
+                expand("{table}.csv", table=tables_of(study)),
+                caption="../report/tables.rst",
+                category="Tables",
+            ),
+            expand(
+                "{table}.{format}",
+                table=tables_of(study),
+                format=["md", "tex"],
+            ),
+        log:
+            f"results/logs/tables/{study.study.name}.log",
+        conda:
+            "../envs/das.yaml"
+        resources:
+            mem_mb=MEMORY_MB,
+        params:
+            settings=study_digest(study),
+            study=lambda wildcards, output, study=study: option_of(study),
+        message:
+            f"tables of the study {study.study.name}"
+        shell:
+            "das tables {params.study} > {log} 2>&1"
+
+    rule:
+        """All tables of a study, by its name: `snakemake results/tables/segmentation`."""
+        name:
+            f"results/tables/{study.study.name}"
+        input:
+            expand("{table}.csv", table=tables_of(study)),
 
 
 rule figures:
@@ -92,7 +104,7 @@ rule all_tables:
     name:
         "results/tables"
     input:
-        rules.tables.output,
+        TABLES,
 
 
 rule all_figures:

@@ -1,43 +1,4 @@
-"""Segmentation's quickstart, beside whatever study is run: `snakemake results/tables/segmentation`."""
-
-if STUDY.study.name != SEGMENTATION.study.name:
-
-    rule segmentation_tables:
-        """Write the segmentation study's tables as CSV, Markdown and LaTeX."""
-        input:
-            numbers=number_files(SEGMENTATION),
-            policies=searched_policy_files(SEGMENTATION),
-        output:
-            report(
-                expand("{table}.csv", table=tables_of(SEGMENTATION)),
-                caption="../report/tables.rst",
-                category="Tables",
-            ),
-            expand(
-                "{table}.{format}",
-                table=tables_of(SEGMENTATION),
-                format=["md", "tex"],
-            ),
-        log:
-            "results/logs/tables/segmentation.log",
-        conda:
-            "../envs/das.yaml"
-        resources:
-            mem_mb=MEMORY_MB,
-        params:
-            digest=study_digest(SEGMENTATION),
-            study=SEGMENTATION_OPTION,
-        message:
-            "tables of the study segmentation"
-        shell:
-            "das tables {params.study} > {log} 2>&1"
-
-    rule all_segmentation_tables:
-        """All tables of segmentation's quickstart."""
-        name:
-            "results/tables/segmentation"
-        input:
-            rules.segmentation_tables.output,
+"""Pictures of segmentation's predictions."""
 
 
 rule predictions:
