@@ -168,6 +168,20 @@ def test_gsf_gradient_can_be_taken_twice_from_one_graph():
     assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
 
 
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize(
+    ("make", "channels"),
+    [(lambda: TSM(4, 2, 4), 4), (lambda: GSM(4, 2), 4), (lambda: GSF(4, 2, 1.0), 4), (lambda: GSF(16, 2, 0.25), 16)],
+)
+def test_input_and_gradient_stay_as_they_were(make, channels, memory_format):
+    x, grad = (videos_like(2, 2, channels).flatten(0, 1).contiguous(memory_format=memory_format) for _ in range(2))
+    leaf = x.clone().requires_grad_()
+    before = leaf.detach().clone(), grad.clone()
+    randomise(make())(leaf).backward(grad)
+    assert torch.equal(leaf.detach(), before[0])
+    assert torch.equal(grad, before[1])
+
+
 @pytest.mark.parametrize("frames", FRAMES)
 @pytest.mark.parametrize(("alpha", "beta", "stride"), [(4, 2, 1), (4, 1, 2), (2, 2, 2), (8, 1, 1)])
 def test_gst(frames, alpha, beta, stride):

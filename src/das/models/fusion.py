@@ -94,11 +94,6 @@ class _Gated(TemporalFusion):
         return gate.tanh_()
 
 
-def _interleave(x: Tensor) -> Tensor:
-    """Within each half of the channels (dimension 1), alternate the first and the second quarter's channels."""
-    return x.unflatten(1, (2, 2, -1)).transpose(2, 3).flatten(1, 3)
-
-
 class GSM(_Gated):
     """Gate-shift (Sudhakaran et al. 2020): the gated part of each half of the channels moves one frame, the first
     half's from the next frame, the second's from the previous, zeros at the ends, and the rest is added to it; then
@@ -112,9 +107,7 @@ class GSM(_Gated):
         nn.init.zeros_(self.gate.weight)
 
     def fuse(self, x: Tensor) -> Tensor:
-        half = x.shape[1] // 2
-        moving = (x.unflatten(1, (2, half)) * self.gates(x).flatten(0, 1).unsqueeze(2)).flatten(1, 2)
-        return _interleave(_Shift.apply(moving, self.frames, half, False) + (x - moving))
+        return _GatedShift.apply(x, self.gates(x))
 
 
 class GSF(_Gated):
@@ -145,6 +138,20 @@ class GSF(_Gated):
         return _GatedShiftFuse.apply(x, self.channels, self.gates(gated), self.weigh.weight, self.weigh.bias)
 
 
+# Gates and weights broadcast fastest over whole planes, so from here to GST the gated channels are NCHW:
+# (B, T, half, channel of the half, H, W).
+
+
+def _planes(x: Tensor, gate: Tensor) -> Tensor:
+    """Channels (B*T, C, H, W) as planes for ``gate`` (B, T, 2, 1, H, W); a copy, which may be written to."""
+    return x.clone(memory_format=NCHW).view(*gate.shape[:3], -1, *gate.shape[4:])
+
+
+def _in_order(x: Tensor) -> Tensor:
+    """View of interleaved channels (N, C, H, W) in the order before: (N, half, quarter, channel of it, H, W)."""
+    return x.unflatten(1, (2, -1, 2)).transpose(2, 3)
+
+
 def _move_less(moving: Tensor, staying: Tensor, back: bool = False) -> Tensor:
     """Half 0 of ``moving`` from the next frame and half 1 from the previous (``back``: the transpose of that), minus
     ``staying``; (B, T, 2, …) each.
@@ -158,63 +165,75 @@ def _move_less(moving: Tensor, staying: Tensor, back: bool = False) -> Tensor:
     return out
 
 
-def _planes(x: Tensor) -> Tensor:
-    return x[..., None, None]
+class _GatedShift(torch.autograd.Function):
+    """GSM after its gate (B, T, 2, H, W): of y = gate * x, x + moved y - y, interleaved."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, gate: Tensor) -> Tensor:
+        gate = gate.unsqueeze(3).to(x.dtype)
+        planes = _planes(x, gate)
+        ctx.save_for_backward(planes, gate)
+        moving = planes * gate
+        change = _move_less(moving, moving)
+        out = _in_order(moving.view(x.shape))
+        torch.add(planes.view(out.shape), change.view(out.shape), out=out)
+        return _with_head(x, moving.view(x.shape))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad: Tensor):
+        planes, gate = ctx.saved_tensors
+        to_planes = _planes(_in_order(grad), gate)
+        to_share = _move_less(to_planes, to_planes, back=True)
+        to_planes.addcmul_(gate, to_share)
+        return _with_head(grad, to_planes.view(grad.shape)), to_share.mul_(planes).sum(3)
 
 
 class _GatedShiftFuse(torch.autograd.Function):
-    """GSF after its gate (B, T, 2, H, W), on the first ``channels`` of x.
-
-    Gates and weights broadcast fastest over whole planes, so the gated channels are NCHW in here: (B, T, half, channel
-    of the half, H, W).
-    """
+    """GSF after its gate (B, T, 2, H, W), on the first ``channels`` of x."""
 
     @staticmethod
     def forward(ctx, x: Tensor, channels: int, gate: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        batch, frames, _, height, width = gate.shape
-        shape = batch, frames, 2, channels // 2, height, width
-        quarters = batch, frames, 2, 2, channels // 4, height, width
         gate = gate.unsqueeze(3).to(x.dtype)
-        planes = x[:, :channels].contiguous(memory_format=NCHW).view(shape)
+        planes = _planes(x[:, :channels], gate)
         moving = planes * gate
         rest = planes - moving
         change = _move_less(moving, rest)
 
-        moved_mean = _move_less(moving.mean((4, 5)), torch.zeros(shape[:4], dtype=x.dtype, device=x.device))
+        rest_mean = rest.mean((4, 5))
+        moved_mean = _move_less(moving.mean((4, 5)), torch.zeros_like(rest_mean))
         with torch.enable_grad():
-            means = torch.stack([moved_mean, rest.mean((4, 5))], dim=3).requires_grad_()
+            means = torch.stack([moved_mean, rest_mean], dim=3).requires_grad_()
             parameters = [p.detach().requires_grad_() for p in (weight, bias)]
             logits = F.conv2d(means.permute(0, 2, 3, 4, 1).flatten(1, 2), *parameters, padding=1, groups=2)
-            w = logits.permute(0, 3, 1, 2).sigmoid().to(x.dtype)
+            w = logits.permute(0, 3, 1, 2).sigmoid().to(x.dtype)[..., None, None]
         ctx.weighing = w, means, parameters
         ctx.save_for_backward(planes, gate, change)
 
-        interleaved = moving.view(batch, frames, 2, channels // 4, 2, height, width).transpose(3, 4)
-        torch.addcmul(
-            rest.view(quarters), _planes(w.detach().view(quarters[:5])), change.view(quarters), out=interleaved
-        )
-        return _with_head(x, moving.view(-1, channels, height, width))
+        head = moving.view(-1, channels, *x.shape[2:])
+        out = _in_order(head)
+        torch.addcmul(rest.view(out.shape), w.detach().reshape(*out.shape[:4], 1, 1), change.view(out.shape), out=out)
+        return _with_head(x, head)
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad: Tensor):
         planes, gate, change = ctx.saved_tensors
         w, means, parameters = ctx.weighing
-        _, _, _, half, height, width = planes.shape
-        to_rest = grad[:, : 2 * half].unflatten(1, (2, half // 2, 2)).transpose(2, 3).clone(memory_format=NCHW)
-        to_rest = to_rest.view(planes.shape)
+        channels, pixels = 2 * planes.shape[3], planes.shape[4] * planes.shape[5]
+        to_rest = _planes(_in_order(grad[:, :channels]), gate)
 
-        to_w = torch.linalg.vecdot(to_rest.flatten(4), change.flatten(4))
+        to_w = torch.linalg.vecdot(to_rest.flatten(4), change.flatten(4))[..., None, None]
         to_means, to_weight, to_bias = torch.autograd.grad(w, [means, *parameters], to_w, retain_graph=True)
-        to_moved_mean, to_rest_mean = _planes(to_means / (height * width)).unbind(3)
+        to_moved_mean, to_rest_mean = (to_means / pixels)[..., None, None].unbind(3)
 
-        w = _planes(w.detach())
+        w = w.detach()
         to_moved = torch.addcmul(to_moved_mean, to_rest, w)
         to_rest = torch.addcmul(to_rest_mean, to_rest, 1 - w, out=to_rest)
         to_share = _move_less(to_moved, to_rest, back=True)
         to_planes = to_rest.addcmul_(gate, to_share)
         to_gate = to_share.mul_(planes).sum(3)
-        return _with_head(grad, to_planes.view(-1, 2 * half, height, width)), None, to_gate, to_weight, to_bias
+        return _with_head(grad, to_planes.view(-1, channels, *grad.shape[2:])), None, to_gate, to_weight, to_bias
 
 
 def _with_head(x: Tensor, head: Tensor) -> Tensor:
