@@ -5,6 +5,7 @@ import os
 import pickle
 import struct
 import tarfile
+import warnings
 import zipfile
 import zlib
 
@@ -207,6 +208,14 @@ def test_images_of_any_mode_become_rgb(mode):
     expected = np.asarray(picture.convert("RGB")).transpose(2, 0, 1).astype(int)
     error = np.abs(decode.image(out.getvalue(), "x").numpy().astype(int) - expected)
     assert error.mean() < (3 if mode == "CMYK" else 0.5)
+
+
+def test_nobody_is_warned_of_the_decoders_future(recwarn):
+    warnings.simplefilter("always")
+    out = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(out, "JPEG")
+    decode.image(out.getvalue(), "x")
+    assert not recwarn.list
 
 
 def test_masks_keep_their_values_and_colour_is_no_mask():

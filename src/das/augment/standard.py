@@ -58,7 +58,9 @@ class RandomFlip:
 
     @staticmethod
     def _mirror(images: Tensor, which: Tensor) -> Tensor:
-        return images.index_copy(0, which, images.index_select(0, which).flip(-1))
+        place = torch.arange(len(images), device=images.device)
+        place[which] = len(images) + torch.arange(len(which), device=images.device)
+        return torch.cat([images, images.index_select(0, which).flip(-1)]).index_select(0, place)
 
 
 @dataclass(frozen=True)

@@ -27,10 +27,12 @@ def image(content: bytes, origin: str | Path) -> Tensor:
     Raises `Damaged`, naming ``origin``, for anything else, for images cut short, and for more than MAX_PIXELS.
     """
     _check_size(content, origin)
-    from torchvision.io import ImageReadMode, decode_image  # seconds, which sets in memory need not pay
+    from torchvision.io import ImageReadMode  # seconds, which sets in memory need not pay
 
+    encoded = torch.frombuffer(bytearray(content), dtype=torch.uint8)
     try:
-        return decode_image(torch.frombuffer(bytearray(content), dtype=torch.uint8), ImageReadMode.RGB)
+        # The operator behind torchvision.io.decode_image, which warns since 0.29 that TorchCodec will replace it.
+        return torch.ops.image.decode_image(encoded, ImageReadMode.RGB.value)
     except RuntimeError as error:
         raise Damaged(f"{origin}: damaged image ({str(error).splitlines()[0].split(', ')[-1]})") from error
 

@@ -62,9 +62,12 @@ class Native:
 
 
 def cut(image: Tensor, box: Box, size: int | None) -> Tensor:
-    """Resample the box of one image, uint8 (C, H, W), to uint8 (C, size, size), bilinear with antialiasing."""
-    part = _crop(image, box, 0)
-    return part if size is None else functional.interpolate(part[None], (size,) * 2, mode="bilinear", antialias=True)[0]
+    """Resample the box of one image, uint8 (C, H, W), to uint8 (C, size, size), bilinear with antialiasing.
+
+    The result is channels last in memory: so decoders deliver images, and so torch resamples them fastest.
+    """
+    part = _crop(image, box, 0)[None].contiguous(memory_format=torch.channels_last)
+    return (part if size is None else functional.interpolate(part, (size,) * 2, mode="bilinear", antialias=True))[0]
 
 
 def cut_mask(mask: Tensor, box: Box, size: int | None) -> Tensor:

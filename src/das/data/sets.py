@@ -179,10 +179,12 @@ class FileSet:
                 pool.shutdown(cancel_futures=True)
 
     def _collect(self, items: Sequence) -> tuple[Tensor, Tensor]:
-        parts = [torch.stack(part) for part in zip(*(item.result() for item in items), strict=True)]
+        pictures, targets = zip(*(item.result() for item in items), strict=True)
+        parts = torch.stack([picture.permute(1, 2, 0) for picture in pictures]), torch.stack(targets)
         if torch.device(self.device).type == "cuda":
             parts = [part.pin_memory() for part in parts]
-        return tuple(part.to(self.device, non_blocking=True) for part in parts)
+        images, targets = (part.to(self.device, non_blocking=True) for part in parts)
+        return images.permute(0, 3, 1, 2).contiguous(), targets
 
 
 class Dataset:
