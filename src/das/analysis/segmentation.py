@@ -67,7 +67,7 @@ def readable_segmentation(study: Study, table: pd.DataFrame) -> pd.DataFrame:
     """The segmentation table as people read it: intervals beside means, what was not run named."""
     main = table.rename(columns=lambda column: column.replace("miou", "accuracy"))
     readable = readable_accuracy(study, main).rename(columns={"Accuracy, %": "mIoU, %"})
-    readable.insert(3, "Consensus", table.consensus)
+    readable.insert(3, "Consensus", table.consensus.where(table.frames != 1, ""))
     at = readable.columns.get_loc("Frames")
     labels = [c for c in table.columns if c.startswith("iou_") and not c.endswith("_ci95")]
     titles = {"pixel_accuracy": "Pixel accuracy, %", "boundary_iou": "Boundary IoU, %"}
@@ -117,7 +117,8 @@ def predictions_figure(model: SegmentationModel, images: Tensor, masks: Tensor, 
     """Three rows for each image: its frames, the labels predicted for them, and these brought back onto the image."""
     found = {name: tensor.numpy() for name, tensor in frame_predictions(model, images).items()}
     count, frames = found["videos"].shape[:2]
-    tones = [mpl.colormaps["tab20"](i % 20) for i in range(len(model.classes))]
+    palette = mpl.colormaps["tab10" if len(model.classes) <= 10 else "tab20"]
+    tones = [palette(i % palette.N) for i in range(len(model.classes))]
     colours = ListedColormap(tones).with_extremes(over=IGNORED_COLOUR)
     style = {"cmap": colours, "vmin": -0.5, "vmax": len(model.classes) - 0.5, "interpolation": "nearest"}
     with mpl.rc_context(STYLE):
@@ -142,8 +143,9 @@ def predictions_figure(model: SegmentationModel, images: Tensor, masks: Tensor, 
             rows[1, 0].set_title("mask")
             rows[1, -1].set_title("mean, as they come", fontsize=7)
             rows[2, -1].set_title("mean, brought back", fontsize=7)
-        patches = [Patch(color=colours(i), label=name) for i, name in enumerate(model.classes)]
-        figure.legend(handles=patches, loc="outside lower center", ncols=min(6, len(patches)))
+        patches = [Patch(color=tone, label=name) for tone, name in zip(tones, model.classes, strict=True)]
+        patches.append(Patch(facecolor=IGNORED_COLOUR, edgecolor="0.6", label="does not count"))
+        figure.legend(handles=patches, loc="outside lower center", ncols=min(4, len(patches)))
         if title:
             figure.suptitle(title)
     return figure
@@ -161,7 +163,7 @@ def write_predictions(number: Number, dataset: Dataset, policy: Policy | None) -
     model = load_model(number.trained_by.checkpoint_path(), policy or Policy.replicate(1), number.consensus)
     chosen = torch.arange(PICTURES) * len(dataset.test) // PICTURES
     images, masks = next(Batches(dataset.test.subset(chosen), PICTURES).epoch())
-    title = f"{number.study.methods[number.method].title}, seed {number.seed}"
+    title = f"{number.study.methods[number.method].title} ({number.consensus}), seed {number.seed}"
     path = Path("results/figures/predictions", *map(str, list(number.identity.values())[:3]), f"seed{number.seed}.png")
     save_figure(predictions_figure(model, images, masks, title), path)
     return path
