@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from scipy.ndimage import binary_erosion
 from torch.nn import functional as F
 
 from das import data
@@ -94,6 +95,17 @@ def test_the_boundary_of_a_square():
     assert (square & ~boundary(square, 2)).nonzero()[:, 1:].tolist() == [[4, 4], [4, 5], [5, 4], [5, 5]]
     everything = torch.ones(1, 5, 5, dtype=torch.bool)
     assert (~boundary(everything, 1)).nonzero()[:, 1:].tolist() == [[y, x] for y in (1, 2, 3) for x in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("width", [1, 3])
+def test_the_boundary_is_what_erosions_take_away(width):
+    """The definition: ``width`` erosions by 3 x 3, everything beyond the image being outside."""
+    draws = torch.Generator().manual_seed(2)
+    masks = F.interpolate(torch.rand(3, 1, 5, 6, generator=draws), (24, 37), mode="bicubic")[:, 0] > 0.4
+    for mask, found in zip(masks.numpy(), boundary(masks, width).numpy(), strict=True):
+        core = binary_erosion(mask, structure=[[1] * 3] * 3, iterations=width)
+        assert core.any()
+        assert (found == (mask & ~core)).all()
 
 
 def test_boundary_iou_sees_what_iou_does_not():
