@@ -51,6 +51,20 @@ def test_refuses_other_shapes(shape):
     assert str(shape) in str(error.value)
 
 
+def test_refuses_integers():
+    with pytest.raises(DasError, match=r"videos of torch.uint8; it reads floating-point"):
+        video_model("resnet8", 7, 1)(torch.zeros(2, 1, 3, 32, 32, dtype=torch.uint8))
+
+
+def test_the_smallest_images_are_read_and_a_single_one_cannot_train():
+    for name in ("resnet8", "resnet18_cifar", "mobilenet_v2", "ghostnet"):
+        model = video_model(name, 7, 2, fusion="gsf")
+        assert model(torch.rand(1, 2, 3, 1, 1)).shape == (1, 7)
+        with pytest.raises(DasError, match=r"shape \(1, 1, 3, 8, 8\).*one value per channel"):
+            model(torch.rand(1, 1, 3, 8, 8), frames=1)
+        assert model.eval()(torch.rand(1, 1, 3, 8, 8), frames=1).shape == (1, 7)
+
+
 @pytest.mark.parametrize(("arguments", "message"), [({"frames": 0}, "frames: 0"), ({"dropout": 1.0}, "dropout: 1.0")])
 def test_refuses_impossible_values(arguments, message):
     with pytest.raises(DasError, match=message):

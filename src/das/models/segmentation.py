@@ -31,8 +31,7 @@ class Segmenter(FrameNetwork):
     def forward(self, videos: Tensor, frames: int | None = None) -> tuple[Tensor, ...]:
         """One tensor in evaluation, two in training; ``frames`` and errors as `das.models.video.VideoModel.forward`."""
         frames = self.frames if frames is None else frames
-        outputs = self.network(self.folded(videos, frames))
-        return tuple(output.unflatten(0, (-1, frames)) for output in outputs)
+        return tuple(output.unflatten(0, (-1, frames)) for output in self.read(videos, frames))
 
 
 class DenseNetwork(nn.Module):

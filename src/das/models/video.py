@@ -28,19 +28,30 @@ class FrameNetwork(nn.Module):
         self.places = list(places)
         self._fusions = [module for module in network.modules() if isinstance(module, TemporalFusion)]
 
-    def folded(self, videos: Tensor, frames: int) -> Tensor:
-        """Videos (B, T, C, H, W) -> frames (B*T, C, H, W), with fusion set to read T of them.
+    def read(self, videos: Tensor, frames: int):
+        """The network's output for videos (B, T, C, H, W) folded to frames (B*T, C, H, W), with fusion across T.
 
-        DasError for another shape than announced.
+        DasError for another shape than announced, for integers, and in training for a single frame so small that a
+        batch norm would see one value per channel. Otherwise any H and W do: all convolutions are padded.
         """
         if videos.dim() != 5 or videos.shape[1:3] != (frames, self.in_channels) or 0 in videos.shape:
             raise DasError(
                 f"video model: videos of shape {tuple(videos.shape)}; it reads (B, T, C, H, W) "
                 f"with T = {frames} and C = {self.in_channels}"
             )
+        if not videos.is_floating_point():
+            raise DasError(f"video model: videos of {videos.dtype}; it reads floating-point numbers")
         for module in self._fusions:
             module.frames = frames
-        return videos.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        try:
+            return self.network(videos.flatten(0, 1).contiguous(memory_format=torch.channels_last))
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise DasError(
+                f"video model: videos of shape {tuple(videos.shape)} leave a batch norm one value per channel, which "
+                "has no variance to train with; take more videos, more frames or larger images"
+            ) from None
 
 
 class VideoModel(FrameNetwork):
@@ -54,14 +65,14 @@ class VideoModel(FrameNetwork):
         """Videos (B, T, C, H, W) -> logits (B, K).
 
         ``frames`` reads another number of frames than the T the model was made for: test-time augmentation is a
-        single-frame model without fusion called with ``frames`` > 1. DasError for another shape than announced.
+        single-frame model without fusion called with ``frames`` > 1. DasError as in ``read``.
         """
         return self.consensus(self.frame_logits(videos, frames))
 
     def frame_logits(self, videos: Tensor, frames: int | None = None) -> Tensor:
         """Videos (B, T, C, H, W) -> logits of each frame (B, T, K); ``frames`` and errors as in ``forward``."""
         frames = self.frames if frames is None else frames
-        return self.network(self.folded(videos, frames)).unflatten(0, (-1, frames))
+        return self.read(videos, frames).unflatten(0, (-1, frames))
 
 
 def video_model(
