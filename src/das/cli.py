@@ -33,8 +33,7 @@ DEFAULT_FRAMES = [8]
 def _images(study, dataset: str):
     from das import data
 
-    settings = study.datasets[dataset]
-    return data.load(settings.reader, root=Path(settings.folder), options=settings.options)
+    return data.of_study(study, dataset)
 
 
 def _pictures(study, dataset: str):
@@ -73,6 +72,24 @@ def fetch(dataset: Dataset, study_files: StudyFiles = PARAMS):
     folder = Path(settings.folder)
     fetch(settings.reader, folder, overrides=settings.sources, optional=settings.options.get("augmented", False))
     print(prepare(settings.reader, folder))
+
+
+@app.command()
+def describe(dataset: Dataset, study_files: StudyFiles = PARAMS):
+    """Measure mean and standard deviation of a data set's training images, once for all runs.
+
+    Writes results/data/DATASET.json, with the names of the classes, the number of images, their shape and digest.
+    Searches and trainings read it, and write it where it is not there.
+
+    Example: das describe fashion_mnist
+    """
+    from das.config import load_study
+
+    study = load_study(study_files)
+    study.require(datasets=dataset)
+    images = _images(study, dataset)
+    mean, std = images.mean_std
+    print(f"{images.card}: mean {mean}, standard deviation {std}")
 
 
 @app.command()

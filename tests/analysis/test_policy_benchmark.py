@@ -8,6 +8,7 @@ import pytest
 import torch
 import yaml
 
+from das import data
 from das.analysis import policy_benchmark
 from das.analysis.policy_benchmark import agreement, bank, confirmed_best, main, pruned, rank_correlation
 from das.config import load_study
@@ -149,7 +150,7 @@ def test_other_settings_are_trained_anew(tiny, monkeypatch):
     train = policy_benchmark.train
     monkeypatch.setattr(policy_benchmark, "bank", lambda _: {"identical": Policy.replicate(3)})
     monkeypatch.setattr(policy_benchmark, "train", lambda number, *rest: (trained.append(number), train(number, *rest)))
-    images = policy_benchmark.images_of(study, place[0])
+    images = data.of_study(study, place[0])
     policy_benchmark.retrain(study, *place, images)
     policy_benchmark.retrain(study, *place, images)
     assert len(trained) == 2

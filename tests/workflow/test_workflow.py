@@ -80,6 +80,7 @@ def test_every_table_figure_policy_number_and_checkpoint_is_where_the_contract_s
         *(f"results/tables/tiny/{t}.{f}" for t in ("accuracy", "search") for f in ("csv", "md", "tex")),
         *(f"results/figures/tiny/{n}.{f}" for n in ("accuracy", "alpha") for f in ("png", "pdf")),
         *(f"results/figures/tiny/film_strip_few_resnet8_searched_{s}.{f}" for s in seeds for f in ("png", "pdf")),
+        "results/data/few.json",
         *(f"results/policies/few/resnet8/searched/{s}.yaml" for s in seeds),
         *(f"results/numbers/few/resnet8/{m}/{s}.json" for m in ("baseline", "baseline_tta", "das") for s in seeds),
         *(f"results/numbers/few/resnet8/{m}/{s}.run.json" for m in ("baseline", "baseline_tta", "das") for s in seeds),

@@ -75,12 +75,17 @@ def number_of(wildcards, method=None):
     )
 
 
-def data_files(wildcards):
+def data_mark(wildcards):
     """What says that a data set is there: the mark of a fetched one, the checksums of an embedded one."""
     folder = study_of(wildcards).datasets[wildcards.dataset].folder
     if folder.startswith("data/raw/"):
-        return ancient(f"{folder}/prepared.json")
-    return f"{folder}/SHA256SUMS" if folder.startswith("data/embedded/") else []
+        return [ancient(f"{folder}/prepared.json")]
+    return [f"{folder}/SHA256SUMS"] if folder.startswith("data/embedded/") else []
+
+
+def data_files(wildcards):
+    """The mark of a data set and its card, which says itself of which images it is: its age means nothing."""
+    return [*data_mark(wildcards), ancient(f"results/data/{wildcards.dataset}.json")]
 
 
 def policy_file(wildcards):
@@ -97,6 +102,11 @@ def borrowed_checkpoint(wildcards):
 
 
 # Digests of all that a result depends on: a change of settings reruns what it touches, and nothing else.
+
+
+def data_digest(wildcards):
+    dataset = study_of(wildcards).datasets[wildcards.dataset]
+    return digest(dataset.model_dump(include={"reader", "options"}))
 
 
 def policy_digest(wildcards):

@@ -1,4 +1,4 @@
-"""Data sets that are not in the repository: fetched from their publishers, verified, prepared."""
+"""Data sets: fetched from their publishers where they are not in the repository, and measured."""
 
 
 rule fetch:
@@ -19,3 +19,24 @@ rule fetch:
         "fetch {params.dataset} into data/raw/{wildcards.folder}"
     shell:
         "das fetch {params.dataset} > {log} 2>&1"
+
+
+rule describe:
+    """Measure mean and standard deviation of the training images, once for all runs."""
+    input:
+        data_mark,
+    output:
+        "results/data/{dataset}.json",
+    log:
+        "results/logs/data/describe_{dataset}.log",
+    conda:
+        "../envs/das.yaml"
+    resources:
+        mem_mb=MEMORY_MB,
+    params:
+        settings=data_digest,
+        study=study_option,
+    message:
+        "describe {wildcards.dataset}"
+    shell:
+        "das describe {wildcards.dataset} {params.study} > {log} 2>&1"

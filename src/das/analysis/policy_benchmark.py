@@ -284,17 +284,12 @@ def _lines(own: pd.DataFrame) -> str:
     return own.to_markdown(index=False, floatfmt=".2f")
 
 
-def images_of(study: Study, dataset: str) -> Dataset:
-    settings = study.datasets[dataset]
-    return data.load(settings.reader, root=Path(settings.folder), options=settings.options)
-
-
 def main(command: str, *names: str) -> None:
     study = load_study(os.environ["DAS_STUDY"].split(os.pathsep))
     if command == "report":
         return report(study)
     dataset, backbone, *search = names
-    images = images_of(study, dataset)
+    images = data.of_study(study, dataset)
     if command == "retrain":
         return retrain(study, dataset, backbone, images)
     method, seed = search

@@ -7,6 +7,15 @@ from pathlib import Path
 from das.data.names import check_options, reader_named
 
 
+def of_study(study, name: str):
+    """Return the `das.data.sets.Dataset` that ``study`` (`das.config.Study`) calls ``name``; its card is kept under
+    results/data. Raises DasError as `load` does."""
+    settings = study.datasets[name]
+    dataset = load(settings.reader, root=Path(settings.folder), options=settings.options)
+    dataset.card = Path("results/data") / f"{name}.json"
+    return dataset
+
+
 def load(reader: str, *, root: Path | None = None, options: Mapping | None = None):
     """Return the `das.data.sets.Dataset` that the reader finds under ``root``.
 

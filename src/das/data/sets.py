@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from das.data import decode, splits
+from das.data import decode, splits, statistics
 from das.data.frames import IGNORE, Centre, Framing, Native, Whole, cut, cut_mask
 from das.errors import DasError
 
@@ -191,8 +191,10 @@ class Dataset:
     """Training and test set of one data set, each read when first asked for, and the names of its classes.
 
     ``read("train")`` and ``read("test")`` return the sets; ``per_class`` limits each to that many images a class, the
-    same ones in every run (drawn from ``name`` alone).
+    same ones in every run (drawn from ``name`` alone). What is measured of the training images is kept in ``card``.
     """
+
+    card: Path | None = None
 
     def __init__(
         self,
@@ -219,6 +221,14 @@ class Dataset:
         """SHA-256 of both sets and the class names. Reads both."""
         text = "\n".join((self.train.digest, self.test.digest, *self.classes))
         return hashlib.sha256(text.encode()).hexdigest()
+
+    @cached_property
+    def mean_std(self) -> tuple[Sequence[float], Sequence[float]]:
+        """Mean and standard deviation of the training images, (C,) each: read from the card, measured without one."""
+        if self.card is None:
+            return tuple(part.tolist() for part in statistics.mean_std(self.train))
+        known = statistics.card(self.card, self.train, self.classes)
+        return known["mean"], known["std"]
 
     def _part(self, split: str) -> ImageSet | FileSet:
         whole = self._read(split)

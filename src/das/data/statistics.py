@@ -1,11 +1,34 @@
-"""Mean and standard deviation of a training set, measured rather than typed."""
+"""What is measured of a training set rather than typed, and the card that keeps it from run to run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from das.data.sets import FileSet, ImageSet
+from das.files import publish_json, read_json
 
-CHUNK = 256
+if TYPE_CHECKING:
+    from das.data.sets import FileSet, ImageSet
+
+CHUNK = 128  # images in memory at a time
+
+
+def card(path: Path, train: ImageSet | FileSet, classes: Sequence[str]) -> dict[str, Any]:
+    """Return what ``path`` says of ``train``; where it says nothing, or something of other images, it is written anew.
+
+    Keys: `classes`, their names; `images`, their number; `shape`, (C, H, W); `digest`, of images and labels; `mean` and
+    `std`, per channel, of pixels in [0, 1].
+    """
+    facts = {"classes": list(classes), "images": len(train), "shape": list(train.shape), "digest": train.digest}
+    if path.exists() and facts.items() <= (kept := read_json(path)).items():
+        return kept
+    mean, std = mean_std(train)
+    publish_json(path, made := facts | {"mean": mean.tolist(), "std": std.tolist()})
+    return made
 
 
 def mean_std(images: ImageSet | FileSet) -> tuple[Tensor, Tensor]:

@@ -8,7 +8,6 @@ from das import augment
 from das.config import Number
 from das.data.batches import Batches, Normalize
 from das.data.sets import Dataset
-from das.data.statistics import mean_std
 from das.engine.provenance import Meter
 from das.models import video_model
 from das.seeding import generator
@@ -20,7 +19,7 @@ class Critic(nn.Module):
     def __init__(self, number: Number, dataset: Dataset, outputs: int):
         super().__init__()
         backbone = number.study.backbones[number.backbone]
-        mean, std = mean_std(dataset.train)
+        mean, std = dataset.mean_std
         self.normalize = Normalize(mean, std)
         self.network = video_model(
             backbone.network, outputs, 1, in_channels=len(mean), backbone_options=backbone.options

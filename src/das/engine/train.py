@@ -12,7 +12,6 @@ from das import augment
 from das.config import Number, Recipe, digest
 from das.data.batches import Batches
 from das.data.sets import Dataset
-from das.data.statistics import mean_std
 from das.engine.device import arithmetic, prepare
 from das.engine.evaluate import evaluate
 from das.engine.model import DasModel, make_model, save_checkpoint, weights_digest
@@ -100,8 +99,7 @@ def fit(number: Number, dataset: Dataset, policy: Policy | None, resume: ResumeS
     paired, own = (number.dataset, number.backbone, number.seed), tuple(number.identity.values())
 
     torch.manual_seed(derive(*paired, "weights"))
-    mean, std = mean_std(dataset.train)
-    model = make_model(settings, policy, dataset.classes, mean, std)
+    model = make_model(settings, policy, dataset.classes, *dataset.mean_std)
     criterion = model.criterion(settings["recipe"])
     make_objective = augment.build_objective(method.augment)
     objective = make_objective(model, criterion, partial(arithmetic, study.compute)).to(device)

@@ -14,7 +14,6 @@ from das.config import SegmentationRecipe, Study, default_consensus, digest, pol
 from das.data.batches import Batches
 from das.data.sets import Dataset
 from das.data.splits import halves
-from das.data.statistics import mean_std
 from das.engine.device import arithmetic, prepare
 from das.engine.model import make_model
 from das.engine.optimiser import SGD
@@ -71,7 +70,7 @@ class BilevelSearch:
             "recipe": recipe,
         }
         still = Policy.replicate(self.cell.family.frames)
-        self.model = make_model(settings, still, images.classes, *mean_std(images.train)).to(self.device)
+        self.model = make_model(settings, still, images.classes, *images.mean_std).to(self.device)
         self.criterion = self.model.criterion(recipe)
         self.relax = RELAXATIONS[self.settings.relaxation]
         self.architecture = list(self.cell.parameters())
