@@ -258,11 +258,14 @@ def profile(
 
     Example: das profile resnet20 mobilenet_v2 --fusion tsm --fusion gsf --frames 4 --frames 8
     """
-    from das.analysis.profile import profile
+    from das.analysis.profile import PUBLISHED, profile
     from das.files import publish
 
     table = profile(backbones, fusion, frames, batch=batch, image_size=(3, size, size), device=device)
     print(table.to_markdown(index=False, floatfmt=".4g"))
+    print("\ntime_vs_1: to one frame; time_vs_T, memory_vs_T: to as many frames without fusion.")
+    for name in sorted(PUBLISHED.keys() & set(fusion)):
+        print(f"Published of {name}: {PUBLISHED[name]}.")
     if output:
         publish(output, table.to_csv(index=False))
 
