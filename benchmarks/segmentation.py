@@ -3,17 +3,22 @@
 - the consensus, forward and backward, as a share of the step: a plain mean of all frames' enlarged logits (torch's
   ``interpolate`` of the mean), and the three of `das.video.registration`;
 - the same with each frame enlarged, warped back by ``grid_sample``, masked and averaged: the definition;
-- peak memory of a test over 64 and over 256 tiles.
+- peak memory of a test over 64 and over 512 tiles in memory, and over as many images of several sizes in files.
 
 Run ``OMP_NUM_THREADS=1 uv run python -m benchmarks.segmentation``.
 """
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
 import torch
+from PIL import Image
 from torch.nn import functional as F
 
 from benchmarks._measure import fastest, peak_memory, write
 from das.config import Compute, SegmentationRecipe
-from das.data.sets import ImageSet
+from das.data.sets import FileSet, ImageSet
 from das.engine.evaluate import evaluate
 from das.engine.model import make_model
 from das.engine.segmentation import DenseLoss
@@ -30,7 +35,7 @@ CASES = {  # network, its options, output stride, classes, side, batch, frames
 REPETITIONS = 5
 
 
-def model_of(network, options, output_stride, classes, policy):
+def model_of(network, options, output_stride, classes, policy, **evaluation):
     settings = {
         "dataset": {"reader": "land_cover_embedded"},
         "backbone": {
@@ -38,7 +43,7 @@ def model_of(network, options, output_stride, classes, policy):
             "head": {"network": "pspnet", "output_stride": output_stride},
         },
         "method": {"fusion": "tsm", "fusion_options": {}, "consensus": "aligned_mean"},
-        "recipe": {"segmentation": SegmentationRecipe().model_dump()},
+        "recipe": {"segmentation": SegmentationRecipe(evaluation=evaluation).model_dump()},
     }  # fmt: skip
     return make_model(settings, policy, tuple(map(str, range(classes))), [0.5] * 3, [0.25] * 3).to(DEVICE)
 
@@ -106,10 +111,34 @@ def test_of(count):
     return lambda: evaluate(model, tiles, Compute(device=DEVICE), batch_size=64)
 
 
+def test_of_files(count):
+    """Images of four sizes around 128 pixels, each tested over windows."""
+    model = model_of("resnet8", {"stem_stride": 2}, 4, 6, Policy.single("rotate", 5, 4), window=96).eval()
+    folder = TemporaryDirectory()
+    files, masks = [], []
+    for k in range(count):
+        height, width = 96 + 32 * (k % 2), 128 + 32 * (k // 2 % 2)
+        for kind, paths, shape in (("image", files, (height, width, 3)), ("mask", masks, (height, width))):
+            paths.append(Path(folder.name) / f"{kind}{k}.png")
+            Image.fromarray(np.zeros(shape, np.uint8)).save(paths[-1])
+    pairs = FileSet(Path(folder.name), tuple(files), tuple(masks), size=128, classes=6)
+    evaluate(model, pairs.subset(torch.arange(8)), Compute(device=DEVICE), batch_size=64)
+
+    def test():
+        with folder:
+            evaluate(model, pairs, Compute(device=DEVICE), batch_size=64)
+
+    return test
+
+
 def main() -> None:
     rows = [row for title, case in CASES.items() for row in rows_of(title, *case)]
     write("segmentation", "Fusing frames' dense predictions", rows)
-    memory = [{"tiles": n, "MiB above what is resident before": peak_memory(test_of, n)} for n in (64, 256)]
+    memory = [
+        {"read from": place, "images": n, "MiB above what is resident before": peak_memory(test, n)}
+        for place, test in (("memory", test_of), ("files", test_of_files))
+        for n in (64, 512)
+    ]
     write("segmentation_memory", "A test's peak memory", memory)
 
 
