@@ -104,3 +104,6 @@ def test_compare_and_figure():
     assert again["one frame"][0].shape == (32, 32)
     chart = figure(fields)
     assert [axis.get_title() for axis in chart.axes[:3]] == list(fields)
+    shares = [effect / effect.sum() for effect, _ in fields.values()]
+    for axis, share in zip(chart.axes[4:6], shares[1:], strict=True):
+        np.testing.assert_allclose(axis.images[0].get_array(), share - shares[0])

@@ -16,7 +16,7 @@ def videos_like(batch, frames, channels, side=5):
     return torch.randn(batch, frames, channels, side, side + 1, generator=generator, dtype=torch.float64)
 
 
-def randomise(module):
+def randomize(module):
     """Give every parameter a value that matters (published zeros would hide errors)."""
     generator = torch.Generator().manual_seed(7)
     with torch.no_grad():
@@ -99,7 +99,7 @@ def test_tsm_second_derivative():
 @pytest.mark.parametrize("frames", FRAMES)
 @pytest.mark.parametrize("channels", [4, 12])
 def test_gsm(frames, channels):
-    module = randomise(GSM(channels, frames))
+    module = randomize(GSM(channels, frames))
 
     def definition(x):
         gates = gates_of(module, x)
@@ -131,7 +131,7 @@ def test_gsm_starts_as_an_interleaving():
 @pytest.mark.parametrize("frames", FRAMES)
 @pytest.mark.parametrize(("channels", "ratio", "gated"), [(8, 1.0, 8), (16, 0.25, 4), (18, 0.5, 12), (18, 0.25, 4)])
 def test_gsf(frames, channels, ratio, gated):
-    module = randomise(GSF(channels, frames, ratio))
+    module = randomize(GSF(channels, frames, ratio))
     assert module.channels == gated
 
     def definition(x):
@@ -160,7 +160,7 @@ def test_gsf(frames, channels, ratio, gated):
 
 
 def test_gsf_gradient_can_be_taken_twice_from_one_graph():
-    module = randomise(GSF(8, 2, 1.0))
+    module = randomize(GSF(8, 2, 1.0))
     x = videos_like(1, 2, 8).flatten(0, 1).requires_grad_()
     out = module(x).square().sum()
     first = torch.autograd.grad(out, [x, *module.parameters()], retain_graph=True)
@@ -177,7 +177,7 @@ def test_input_and_gradient_stay_as_they_were(make, channels, memory_format):
     x, grad = (videos_like(2, 2, channels).flatten(0, 1).contiguous(memory_format=memory_format) for _ in range(2))
     leaf = x.clone().requires_grad_()
     before = leaf.detach().clone(), grad.clone()
-    randomise(make())(leaf).backward(grad)
+    randomize(make())(leaf).backward(grad)
     assert torch.equal(leaf.detach(), before[0])
     assert torch.equal(grad, before[1])
 
@@ -186,7 +186,7 @@ def test_input_and_gradient_stay_as_they_were(make, channels, memory_format):
 @pytest.mark.parametrize(("alpha", "beta", "stride"), [(4, 2, 1), (4, 1, 2), (2, 2, 2), (8, 1, 1)])
 def test_gst(frames, alpha, beta, stride):
     conv = nn.Conv2d(6, 8, 3, stride, padding=1, bias=False)
-    module = randomise(GST(conv, frames, alpha, beta))
+    module = randomize(GST(conv, frames, alpha, beta))
     temporal = 8 // alpha
 
     def definition(x):

@@ -122,14 +122,14 @@ def shortest_seconds(calls: Mapping[object, Callable], repetitions: int, device:
         call()
     for _ in range(repetitions):
         for key, call in calls.items():
-            _synchronise(device)
+            _synchronize(device)
             start = time.perf_counter()
             call()
-            _synchronise(device)
+            _synchronize(device)
             shortest[key] = min(shortest[key], time.perf_counter() - start)
     return shortest
 
 
-def _synchronise(device: str) -> None:
+def _synchronize(device: str) -> None:
     if torch.device(device).type == "cuda":
         torch.cuda.synchronize(device)

@@ -1,6 +1,6 @@
-"""Which pixels of the *image* a network's centre output sees: in theory, and how strongly in effect.
+"""Which pixels of the *image* a network's center output sees: in theory, and how strongly in effect.
 
-The output is the last feature map before pooling, at its centre, summed over channels and (as their mean is the
+The output is the last feature map before pooling, at its center, summed over channels and (as their mean is the
 prediction) over frames. The image-to-video step lies between image and network, so it reshapes the field.
 """
 
@@ -64,7 +64,7 @@ def theoretical(model: VideoModel, image_size: tuple[int, int], policy: Policy |
 
 
 def _gradient(model: VideoModel, images: Tensor, policy: Policy | None) -> Tensor:
-    """Gradient of the centre output with respect to ``images``."""
+    """Gradient of the center output with respect to ``images``."""
     images = images.detach().clone().requires_grad_()
     maps = []
     hooks = [
@@ -83,7 +83,7 @@ def _gradient(model: VideoModel, images: Tensor, policy: Policy | None) -> Tenso
 
 
 def areas(field: np.ndarray, shares: Sequence[float] = SHARES) -> pd.DataFrame:
-    """The smallest centred square that holds each share of ``field`` (H, W): columns share, side, area.
+    """The smallest centered square that holds each share of ``field`` (H, W): columns share, side, area.
 
     Sides are odd numbers of pixels about pixel (H // 2, W // 2); ``area`` is the part of the image that the square
     covers. DasError if the field is zero.
@@ -147,31 +147,53 @@ def compare(
 
 
 def figure(fields: Mapping[str, tuple[np.ndarray, np.ndarray]], title: str | None = None) -> Figure:
-    """Fields side by side, as ``compare`` gives them: log10(x + 1), x being 1000 at a panel's strongest pixel.
+    """Fields side by side, as ``compare`` gives them, and below each what it has more or less than the first.
 
-    Brightness is influence, the squares hold 50 % and 99 % of it, and outside the dotted line no pixel has any.
+    Brightness is a pixel's influence, log10(x + 1), x being 1000 at a panel's strongest pixel; the squares hold 50 %
+    and 99 % of it, and outside the dotted line no pixel has any. Below are differences of pixels' shares of the whole
+    influence; the strongest half percent of them may lie beyond the ends of the color scale.
     """
-    with mpl.rc_context(STYLE):
-        chart = Figure(figsize=(1.9 * len(fields) + 0.8, 2.9), layout="compressed")
-        axes = chart.subplots(1, len(fields), squeeze=False)[0]
-        for axis, (name, (effect, reach)) in zip(axes, fields.items(), strict=True):
-            influence = np.log10(1e3 * effect / effect.max() + 1) / np.log10(1e3 + 1)
-            picture = axis.imshow(influence, cmap="magma", vmin=0, vmax=1, interpolation="nearest")
+    with mpl.rc_context(STYLE | {"axes.spines.top": True, "axes.spines.right": True}):
+        chart = Figure(figsize=(1.9 * len(fields) + 1.2, 5.0), layout="compressed")
+        upper, lower = chart.subplots(2, len(fields), squeeze=False)
+        for axis in (*upper, *lower):
+            axis.set(xticks=[], yticks=[])
+        for axis, (name, (effect, reach)) in zip(upper, fields.items(), strict=True):
+            picture = axis.imshow(_brightness(effect / effect.max()), cmap="magma", vmin=0, vmax=1)
             sides = areas(effect, (0.5, 0.99)).side
-            for side, share, colour in zip(sides, ("50 %", "99 %"), ("cyan", "white"), strict=True):
+            for side, share, color in zip(sides, ("50 %", "99 %"), ("cyan", "white"), strict=True):
                 left, top = effect.shape[1] // 2 - side / 2, effect.shape[0] // 2 - side / 2
-                axis.add_patch(Rectangle((left, top), side, side, fill=False, edgecolor=colour, linewidth=1.2))
+                axis.add_patch(Rectangle((left, top), side, side, fill=False, edgecolor=color, linewidth=1.2))
                 label = {"facecolor": "black", "alpha": 0.6, "linewidth": 0, "pad": 0.8}
-                axis.text(left + 1, top + side - 1, share, color=colour, fontsize=7, clip_on=True, bbox=label)
+                axis.text(left + 1, top + side - 1, share, color=color, fontsize=7, clip_on=True, bbox=label)
             if not reach.all():
                 axis.contour(reach, levels=[0.5], colors="lime", linewidths=0.8, linestyles="dotted")
-            axis.set(xticks=[], yticks=[], title=name)
-            axis.set_xlabel(f"half within {sides[0]} px,\n99 % within {sides[1]} px")
-        bar = chart.colorbar(picture, ax=axes, shrink=0.8, ticks=[0, 1])
-        bar.ax.set_yticklabels(["none", "most"])
-        bar.set_label("influence of a pixel")
-        chart.suptitle(title or "Where in the image the network's centre output looks (dotted: all that can reach it)")
+            axis.set_title(name)
+            axis.set_xlabel(f"50 % in {sides[0]} x {sides[0]} px\n99 % in {sides[1]} x {sides[1]} px")
+        bar = chart.colorbar(picture, ax=upper, shrink=0.8, ticks=[_brightness(x) for x in (0, 0.01, 0.1, 1)])
+        bar.ax.set_yticklabels(["0", "1 %", "10 %", "100 %"])
+        bar.set_label("influence of a pixel,\nof the strongest one's")
+
+        (first, shares), *others = ((name, effect / effect.sum()) for name, (effect, _) in fields.items())
+        lower[0].set_axis_off()
+        if others:
+            changes = [other - shares for _, other in others]
+            limit = np.quantile(np.abs(changes), 0.995)
+            for axis, change in zip(lower[1:], changes, strict=True):
+                picture = axis.imshow(change, cmap="RdBu_r", vmin=-limit, vmax=limit)
+            explanation = f"to the right:\nmore (red) or less (blue)\nof the influence\nthan with {first}"
+            lower[0].text(0.5, 0.5, explanation, ha="center", va="center", transform=lower[0].transAxes)
+            bar = chart.colorbar(picture, ax=lower, shrink=0.8, ticks=[-limit, 0, limit], extend="both")
+            bar.ax.set_yticklabels(["less", "same", "more"])
+            bar.set_label(f"share of the influence,\nbeside {first}")
+        dotted = "" if all(reach.all() for _, reach in fields.values()) else "; dotted: all that can reach it"
+        chart.suptitle(title or f"Where in the image the network's center output looks{dotted}")
     return chart
+
+
+def _brightness(influence):
+    """0 to 1 for an influence of 0 to 1."""
+    return np.log10(1e3 * influence + 1) / np.log10(1e3 + 1)
 
 
 def write_receptive_fields(study: Study, folder: Path, pictures: dict[str, Tensor]) -> None:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from das.models.resnet import initialise
+from das.models.resnet import initialize
 
 #: Table 1 of the paper: kernel, expansion, output channels, squeeze-excitation, stride.
 LAYERS = (
@@ -104,7 +104,7 @@ class GhostNet(nn.Module):
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.expand = nn.Linear(960, 1280)
         self.fc = nn.Linear(1280, 1000)
-        initialise(self)
+        initialize(self)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.avgpool(self.last(self.blocks(self.stem(x)))).flatten(1)

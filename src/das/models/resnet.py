@@ -42,7 +42,7 @@ class SmallResNet(nn.Module):
         self.layer3 = self._stage(2 * width, 4 * width, blocks, 2)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(4 * width, 10)
-        initialise(self)
+        initialize(self)
 
     @staticmethod
     def _stage(in_channels: int, channels: int, blocks: int, stride: int) -> nn.Sequential:
@@ -55,7 +55,7 @@ class SmallResNet(nn.Module):
         return self.fc(self.avgpool(x).flatten(1))
 
 
-def initialise(network: nn.Module) -> None:
+def initialize(network: nn.Module) -> None:
     """Draw every convolution's weights from He et al.'s normal distribution (fan out), as torchvision's ResNets do."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d):

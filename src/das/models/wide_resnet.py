@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from das.models.resnet import initialise
+from das.models.resnet import initialize
 
 
 class PreActivationBlock(nn.Module):
@@ -43,7 +43,7 @@ class WideResNet(nn.Module):
         self.relu = nn.ReLU(inplace=True)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(widths[2], 10)
-        initialise(self)
+        initialize(self)
 
     @staticmethod
     def _stage(in_channels: int, channels: int, blocks: int, stride: int) -> nn.Sequential:
