@@ -1,13 +1,13 @@
 """Feeding: batches of training images a second, ours beside the usual pipeline, in one run.
 
-``uv run python -m benchmarks.feeding [--threads N] [--device cuda]`` prints the table and writes
+``uv run python -m benchmarks.feeding [--workers N] [--device cuda]`` prints the table and writes
 results/benchmarks/feeding.{csv,md}.
 
 In memory: crop with padding 4, flip and normalisation of 32 x 32 images, against torchvision's DataLoader with PIL
 transforms and 2 worker processes, which are started once. From files: JPEGs of 500 x 375 pixels, cut at random and
 resampled to 224 in uint8 batches on the device, and these flipped and made float besides, against reading and decoding
-the files alone, with as many threads. On a CPU the last two steps take time from the decoding threads; a GPU has them
-to itself.
+the files alone, with as many decoding threads (``--workers``; one a core). What is done on the device takes time from
+these threads where it is the CPU. Tensors are worked on by one thread, as in a job of the workflow.
 """
 
 import argparse
@@ -113,11 +113,11 @@ def decoder_alone(images: FileSet, workers: int) -> Callable[[], None]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--threads", type=int, default=decode.cores())
+    parser.add_argument("--workers", type=int, default=decode.cores())
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--repetitions", type=int, default=7)
     args = parser.parse_args()
-    torch.set_num_threads(args.threads)
+    torch.set_num_threads(1)
     random = np.random.default_rng(0)
     pixels = torch.from_numpy(random.integers(0, 256, (HELD, 3, 32, 32), dtype=np.uint8))
     held = ImageSet(pixels, torch.arange(HELD) % 10)
@@ -125,9 +125,9 @@ def main() -> None:
         filed = photographs(Path(folder))
         in_memory = {"ours": ours_in_memory(held, args.device), "DataLoader, PIL, 2 workers": usual(held, args.device)}
         from_files = {
-            "ours, uint8 batches": streamed(filed, args.device, args.threads),
-            "ours, flipped and float": ours_from_files(filed, args.device, args.threads),
-            "decoder alone": decoder_alone(filed, args.threads),
+            "ours, uint8 batches": streamed(filed, args.device, args.workers),
+            "ours, flipped and float": ours_from_files(filed, args.device, args.workers),
+            "decoder alone": decoder_alone(filed, args.workers),
         }
         rows = []
         for what, count, runs in (
