@@ -26,7 +26,7 @@ def snakemake(project: Path, *arguments: str) -> str:
 
 
 def test_what_was_made_by_name_is_not_made_again_by_file(tmp_path):
-    for name in ("Snakefile", "workflow", "params.yaml", "config"):
+    for name in ("Snakefile", "workflow", "profiles", "params.yaml", "config"):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, tmp_path / name)
     (tmp_path / "data").symlink_to(ROOT / "data")

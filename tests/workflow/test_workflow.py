@@ -30,7 +30,7 @@ searches: {quick: {epochs: 1, batch_size: 20}}
 
 def project_in(folder: Path) -> Path:
     """A copy of the project, with the tiny study layered over its own."""
-    for name in ("Snakefile", "workflow", "params.yaml", "dvc.yaml", "config"):
+    for name in ("Snakefile", "workflow", "profiles", "params.yaml", "dvc.yaml", "config"):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, folder / name)
     (folder / "data").symlink_to(ROOT / "data")
