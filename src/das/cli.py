@@ -157,7 +157,7 @@ def evaluate(dataset: Dataset, backbone: Backbone, method: Method, seed: Seed = 
 def tune(dataset: Dataset, backbone: Backbone, method: Method, study_files: StudyFiles = PARAMS):
     """Try the settings that the study's `tuning` lists for a method, on held-out training images.
 
-    Writes results/tuning/STUDY/DATASET/BACKBONE/METHOD.json, every trial with its score.
+    Writes results/tuning/STUDY/DATASET/BACKBONE/METHOD.json, every trial with its score, and the held-out indices.
 
     Example: das tune fashion_mnist resnet8 cutmix --study params.yaml --study config/competitors.yaml
     """

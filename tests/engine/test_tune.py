@@ -1,10 +1,13 @@
 """Settings are chosen on held-out training images: never on the test set, with the same budget, and recorded."""
 
+from pathlib import Path
+
 import pytest
 import torch
 import yaml
 
 from das.config import check
+from das.data import splits
 from das.data.sets import Dataset, ImageSet
 from das.engine.tune import trials, tune, with_settings, write_chosen
 from das.errors import DasError
@@ -66,6 +69,9 @@ def test_the_record_holds_every_trial_and_the_better_one_is_chosen():
     study = check(content(trials=6), "made")
     record = read_json(tune(study, "made", "small", "cutout", dataset(), None))
     assert (record["trained_on"], record["scored_on"], record["metric"]) == (48, 12, "accuracy")
+    parts = splits.read(Path("results/tuning/made/made/small/cutout.split.json"), digest=dataset().train.digest)
+    assert torch.equal(torch.cat([parts["trained_on"], parts["scored_on"]]).sort().values, torch.arange(60))
+    assert len(parts["scored_on"]) == 12
     assert [trial["settings"] for trial in record["trials"]] == trials(study, "cutout")
     scores = {size: [t["score"] for t in record["trials"] if t["settings"]["cutout.size"] == size] for size in (2, 40)}
     assert min(scores[2]) == 1.0 > max(scores[40])

@@ -10,7 +10,8 @@ rule tune:
         ).policy_path()
         or [],
     output:
-        f"results/tuning/{STUDY.study.name}/{{dataset}}/{{backbone}}/{{method}}.json",
+        trials=f"results/tuning/{STUDY.study.name}/{{dataset}}/{{backbone}}/{{method}}.json",
+        split=f"results/tuning/{STUDY.study.name}/{{dataset}}/{{backbone}}/{{method}}.split.json",
     log:
         f"results/logs/tuning/{STUDY.study.name}/{{dataset}}/{{backbone}}/{{method}}.log",
     wildcard_constraints:
@@ -33,7 +34,7 @@ rule chosen_settings:
     """Write the best settings of every tuned method as a study file, to be layered over the study."""
     input:
         expand(
-            rules.tune.output,
+            rules.tune.output.trials,
             dataset=STUDY.study.datasets,
             backbone=STUDY.study.backbones,
             method=STUDY.tuning.grids,

@@ -12,8 +12,8 @@ import yaml
 
 from das.augment.names import read
 from das.config import Study, check
+from das.data import splits
 from das.data.sets import Dataset
-from das.data.splits import holdout
 from das.engine.train import fit, resume_state
 from das.errors import DasError
 from das.files import publish, publish_json, read_json
@@ -54,9 +54,10 @@ def augmentations(study: Study, method: str, settings: Settings) -> list[dict[st
 def tune(study: Study, dataset: str, backbone: str, method: str, images: Dataset, policy: Policy | None) -> Path:
     """Try the method's settings on ``images.train`` and return the path of the record of every trial.
 
-    An interrupted tuning continues within its last trial.
+    The indices of both parts stand beside it (`.split.json`). An interrupted tuning continues within its last trial.
     """
-    kept, held = holdout(images.train.strata, study.tuning.fraction, dataset, "tuning", study.tuning.seed)
+    identity = (dataset, "tuning", study.tuning.seed)
+    kept, held = splits.holdout(images.train.strata, study.tuning.fraction, *identity)
     parts = {"train": images.train.subset(kept), "test": images.train.subset(held)}
     split = Dataset(images.name, parts.__getitem__, images.classes)
     record, states = [], []
@@ -68,6 +69,8 @@ def tune(study: Study, dataset: str, backbone: str, method: str, images: Dataset
         fitted = fit(number, split, policy, states[-1])
         record.append({"settings": settings, "score": fitted.tested[fitted.model.metric]})
     path = _record_path(study, dataset, backbone, method)
+    indices = {"trained_on": kept, "scored_on": held}
+    splits.write(path.with_suffix(".split.json"), indices, digest=images.train.digest, identity=identity)
     sizes = {"trained_on": len(kept), "scored_on": len(held)}
     publish_json(path, sizes | {"metric": fitted.model.metric, "trials": record})
     for state in states:
