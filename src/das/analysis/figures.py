@@ -77,6 +77,26 @@ def alpha_over_time(searches: list[dict]) -> Figure:
     return figure
 
 
+def tournaments(searches: list[dict]) -> Figure:
+    """Held-out loss of every entrant in the rounds that it was in, one panel a search; the winner is named."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(3.2 * len(searches), 3.0), layout="constrained")
+        panels = figure.subplots(1, len(searches), sharey=True, squeeze=False)[0]
+        for panel, search in zip(panels, searches, strict=True):
+            selection = search["history"]["selection"]
+            rounds = selection["rounds"]
+            (winner,) = sorted(rounds[-1], key=rounds[-1].get)[:1]
+            for entrant in rounds[0]:
+                losses = [losses[entrant] for losses in rounds if entrant in losses]
+                style = {"color": "C3", "zorder": 3} if entrant == winner else {"color": "0.6", "lw": 0.8}
+                panel.plot(range(1, len(losses) + 1), losses, marker="o", ms=3, **style)
+            panel.set(
+                title=f"{search['policy']}, seed {search['seed']}", xlabel="round", xticks=range(1, len(rounds) + 1)
+            )
+        panels[0].set_ylabel("held-out loss of each entrant\n(red: the policy chosen)")
+    return figure
+
+
 def accuracy_by_method(study: Study) -> Figure:
     """Mean last-epoch accuracy with its 95 % interval and every seed's value, a panel per data set and backbone."""
     table, numbers = accuracy_table(study), results.numbers(study)
@@ -152,8 +172,13 @@ def write_figures(study: Study, folder: Path, pictures: dict[str, Tensor]) -> No
     """
     save_figure(accuracy_by_method(study), folder / "accuracy")
     save_figure(accuracy_against_compute(study), folder / "compute")
-    if found := results.searches(study):
-        save_figure(alpha_over_time(found), folder / "alpha")
+    found = results.searches(study)
+    by_tournament = [search for search in found if search["history"]["selection"]["rule"] == "tournament"]
+    by_alpha = [search for search in found if search not in by_tournament]
+    if by_alpha:
+        save_figure(alpha_over_time(by_alpha), folder / "alpha")
+    if by_tournament:
+        save_figure(tournaments(by_tournament), folder / "tournaments")
     for search in found:
         name = f"film_strip_{search['dataset']}_{search['backbone']}_{search['policy']}_seed{search['seed']}"
         title = f"{search['policy']}, seed {search['seed']}: {study.datasets[search['dataset']].title}"

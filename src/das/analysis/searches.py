@@ -13,8 +13,8 @@ HOUR = 3600
 
 def search_table(study: Study) -> pd.DataFrame:
     """One row per search: what it cost, what it chose, whether alpha decided anything."""
-    columns = ("dataset", "backbone", "policy", "seed", "space_size", "device_s", "wall_s", "peak_memory_mb",
-               "entropy_start", "entropy_end", "val_accuracy", "verdict", "chosen")  # fmt: skip
+    columns = ("dataset", "backbone", "policy", "seed", "selection", "space_size", "device_s", "wall_s",
+               "peak_memory_mb", "entropy_start", "entropy_end", "val_accuracy", "verdict", "chosen")  # fmt: skip
     rows = []
     for search in results.searches(study):
         history, cost, policy = search["history"], search["run"]["cost"], Policy.load(search["path"])
@@ -23,6 +23,7 @@ def search_table(study: Study) -> pd.DataFrame:
             "backbone": study.backbones[search["backbone"]].title,
             "policy": search["policy"],
             "seed": search["seed"],
+            "selection": history["selection"]["rule"],
             "space_size": history["space_size"],
             "device_s": cost["device_s"],
             "wall_s": cost["wall_s"],
@@ -43,11 +44,13 @@ def readable_searches(table: pd.DataFrame) -> pd.DataFrame:
         "Backbone": table.backbone,
         "Policy": table.policy,
         "Seed": table.seed.map(str),
+        "Selection": table.selection,
         "Policies in the space": table.space_size.map("{:.1e}".format),
         "Device seconds": table.device_s.map("{:.1f}".format),
         "Peak memory, MiB": table.peak_memory_mb.map("{:.0f}".format),
         "Alpha entropy (1: undecided)": [
-            f"{a:.4f} to {b:.4f}" for a, b in zip(table.entropy_start, table.entropy_end, strict=True)
+            "not used" if rule == "tournament" else f"{a:.4f} to {b:.4f}"
+            for rule, a, b in zip(table.selection, table.entropy_start, table.entropy_end, strict=True)
         ],
         "Held-out accuracy in the search, %": table.val_accuracy.map("{:.2f}".format),
         "Verdict": table.verdict,
