@@ -200,7 +200,17 @@ FILM_STRIPS = expand(
     policy=STUDY.searched_policies(),
     seed=STUDY.study.seeds,
 )
-FIGURES = ["accuracy", "compute", *(["alpha"] if FILM_STRIPS else []), *FILM_STRIPS]
+SELECTIONS = {
+    STUDY.searches[STUDY.policies[policy].search].selection
+    for policy in STUDY.searched_policies()
+}
+FIGURES = [
+    "accuracy",
+    "compute",
+    *(["alpha"] if SELECTIONS - {"tournament"} else []),
+    *(["tournaments"] if "tournament" in SELECTIONS else []),
+    *FILM_STRIPS,
+]
 RECEPTIVE_FIELDS = expand(
     "receptive_field_{dataset}_{backbone}",
     dataset=STUDY.study.datasets,
