@@ -81,7 +81,7 @@ def readable_accuracy(study: Study, table: pd.DataFrame) -> pd.DataFrame:
                 Estimate(row.difference, row.difference_ci95, row.seeds), signed=True
             ),
             "p (Holm)": "" if own else _p_value(row.p_holm),
-            "Median of last 10, %": f"{row.median_accuracy:.2f}" if row.seeds else NOT_RUN,
+            "Median of last epochs, %": f"{row.median_accuracy:.2f}" if row.seeds else NOT_RUN,
             "Best epoch, %": f"{row.best_epoch_accuracy:.2f}" if row.seeds else NOT_RUN,
             "Frames": f"{row.frames:.0f}" if row.seeds else NOT_RUN,
             "Training frames": ("none" if row.train_frames == 0 else f"{row.train_frames:.2g}x")
