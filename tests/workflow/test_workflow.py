@@ -123,9 +123,9 @@ def test_one_deleted_number_is_remade_alone_and_to_the_byte(finished):
 def test_an_interrupted_run_leaves_no_half_made_output_and_a_rerun_completes_it_to_the_same_bytes(finished, tmp_path):
     project = project_in(tmp_path)
     run = start(project, "results/numbers/few/resnet8/das/seed0.json")
-    deadline = time.monotonic() + 60
-    while not list(project.glob("results/work/**/*.pt")) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    log, deadline = project / "results/logs/policies/few/resnet8/searched/seed0.log", time.monotonic() + 60
+    while not (log.exists() and "epoch 1/" in log.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.05)  # then the search is about to be published, and a whole training is ahead
     os.killpg(run.pid, signal.SIGINT)
     run.communicate(timeout=60)
     assert run.returncode != 0
