@@ -265,9 +265,10 @@ def _readable(found: pd.DataFrame) -> str:
         "": found.title,
         "tau (95 % interval)": [
             f"{row.tau:+.2f} ({row.tau_low:+.2f} to {row.tau_high:+.2f}), {row.scored} policies"
+            if row.tau == row.tau else "cannot score the bank"
             for row in found.itertuples()
         ],
-        "tau, one seed": found.tau_of_one_seed.map("{:+.2f}".format),
+        "tau, one seed": ["" if tau != tau else f"{tau:+.2f}" for tau in found.tau_of_one_seed],
         "Accuracy of the choice, %": [f"{row.accuracy:.2f} ± {row.accuracy_ci95:.2f}" for row in found.itertuples()],
         "Regret to the best (confirmed)": [
             f"{row.regret_best:.2f} ({row.regret_confirmed:.2f})" for row in found.itertuples()
