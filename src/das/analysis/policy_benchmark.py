@@ -282,7 +282,8 @@ def _readable(found: pd.DataFrame) -> str:
 
 
 def _lines(own: pd.DataFrame) -> str:
-    return own.to_markdown(index=False, floatfmt=".2f")
+    values = [f"{value:.2f}" if isinstance(value, float) else value for value in own.value]
+    return own.assign(value=values).to_markdown(index=False, disable_numparse=True)
 
 
 def main(command: str, *names: str) -> None:
