@@ -42,6 +42,11 @@ def command(name: str) -> str:
     return str(Path(sys.executable).parent / name)
 
 
+def heed_interrupts() -> None:
+    """What a shell starts in the background ignores SIGINT, and passes that on."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def start(project: Path, *targets: str) -> subprocess.Popen:
     return subprocess.Popen(
         [command("snakemake"), "--cores", "2", *targets, "--configfile", "tiny.yaml"],
@@ -51,6 +56,7 @@ def start(project: Path, *targets: str) -> subprocess.Popen:
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        preexec_fn=heed_interrupts,
     )
 
 
