@@ -78,14 +78,13 @@ def alpha_over_time(searches: list[dict]) -> Figure:
 
 
 def tournaments(searches: list[dict]) -> Figure:
-    """Held-out loss of every entrant in the rounds that it was in, one panel a search; the winner is named."""
+    """Held-out loss of every entrant in the rounds that it was in, the winner in red, one panel a search."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(3.2 * len(searches), 3.0), layout="constrained")
         panels = figure.subplots(1, len(searches), sharey=True, squeeze=False)[0]
         for panel, search in zip(panels, searches, strict=True):
-            selection = search["history"]["selection"]
-            rounds = selection["rounds"]
-            (winner,) = sorted(rounds[-1], key=rounds[-1].get)[:1]
+            rounds = search["history"]["selection"]["rounds"]
+            winner = min(rounds[-1], key=rounds[-1].get)
             for entrant in rounds[0]:
                 losses = [losses[entrant] for losses in rounds if entrant in losses]
                 style = {"color": "C3", "zorder": 3} if entrant == winner else {"color": "0.6", "lw": 0.8}
