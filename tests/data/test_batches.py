@@ -1,6 +1,8 @@
 """Batches: what is in them, that nothing but the generator decides, and what evaluation sees."""
 
 import io
+import threading
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -111,10 +113,24 @@ def test_the_set_is_left_as_it_was(held):
     assert ImageSet(held.images, held.labels).digest == before
 
 
-def test_streaming_can_be_left_early(filed):
-    epoch = Batches(filed, 2, workers=2).epoch(seeding.generator(0))
+def test_streaming_can_be_left_early(filed, monkeypatch):
+    many, read, item = filed.subset(torch.arange(200) % len(filed)), [], FileSet.item
+    monkeypatch.setattr(FileSet, "item", lambda self, index, *rest: read.append(index) or item(self, index, *rest))
+    epoch = Batches(many, 2, workers=2).epoch(seeding.generator(0))
     next(epoch)
     epoch.close()
+    assert len(read) <= 2 * (1 + FileSet.AHEAD)
+    assert threading.active_count() == 1
+
+
+def test_a_damaged_file_is_named_when_its_batch_comes(filed, tmp_path):
+    damaged = tmp_path / "damaged.png"
+    damaged.write_bytes(filed.files[15].read_bytes()[:200])
+    files = (*filed.files[:15], damaged, *filed.files[16:])
+    epoch = Batches(FileSet(tmp_path, files, filed.targets, 16), 4, workers=2).epoch()
+    assert [len(labels) for _, labels in islice(epoch, 3)] == [4, 4, 4]
+    with pytest.raises(DasError, match=damaged.name):
+        next(epoch)
 
 
 def test_a_framing_is_only_for_files(held):
@@ -214,8 +230,11 @@ def test_masks_stay_on_their_images(tmp_path):
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_a_gpu_sees_the_same_batches(held):
-    steps = augment.build(STEPS)
-    here = gathered(Batches(held, 8, steps), 0)
-    there = gathered(Batches(held, 8, steps, device="cuda"), 0)
-    assert all(torch.equal(a, b.cpu()) for a, b in zip(here, there, strict=True))
+@pytest.mark.parametrize("kind", ["held", "filed"])
+def test_a_gpu_sees_the_same_batches(kind, request):
+    images = request.getfixturevalue(kind)
+    steps = augment.build(STEPS if kind == "held" else [{"random_resized_crop": {"size": 16}}, "random_flip"])
+    here, labels = gathered(Batches(images, 8, steps), 0)
+    there, same = gathered(Batches(images, 8, steps, device="cuda"), 0)
+    torch.testing.assert_close(here, there.cpu(), rtol=0, atol=0 if kind == "held" else 1.001 / 255)  # one grey level
+    assert torch.equal(labels, same.cpu())

@@ -184,7 +184,7 @@ class FileSet:
         if torch.device(self.device).type == "cuda":
             parts = [part.pin_memory() for part in parts]
         images, targets = (part.to(self.device, non_blocking=True) for part in parts)
-        return images.permute(0, 3, 1, 2).contiguous(), targets
+        return images.permute(0, 3, 1, 2), targets
 
 
 class Dataset:
