@@ -257,4 +257,4 @@ def _mixed(mixture: _Mixture, share: Tensor, tables: list[Tensor]) -> Tensor:
         if not active.all():
             index = pattern.index.view(len(weight), -1)[:, active]
             pattern, weight, owner = Pattern.regular(index, pattern.columns), weight[:, active], owner[active]
-    return product(pattern, (weight * share[owner]).flatten(), *tables)
+    return product(pattern, (weight * share.index_select(0, owner)).flatten(), *tables)

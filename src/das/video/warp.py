@@ -77,13 +77,15 @@ class _Product(torch.autograd.Function):
         for_values, for_tables = None, [None] * len(tables)
         if ctx.needs_input_grad[1]:
             shape = (len(gradient), pattern.columns)
-            entries = torch.sparse_csr_tensor(pattern.starts, pattern.index, values, shape, check_invariants=False)
-            for_values = torch.sparse.sampled_addmm(entries, gradient, torch.cat(tables).t(), beta=0.0).values()
+            zeros = torch.zeros_like(values)
+            entries = torch.sparse_csr_tensor(pattern.starts, pattern.index, zeros, shape, check_invariants=False)
+            torch.sparse.sampled_addmm(entries, gradient, torch.cat(tables).t(), out=entries)  # no copy of the pattern
+            for_values = entries.values()
         if any(ctx.needs_input_grad[2:]):
             lengths = [len(table) for table in tables]
             needed = ctx.needs_input_grad[2:].index(True)
             transposed, order = pattern.transposed(sum(lengths[:needed]))
-            for_tables[needed:] = _weighted_rows(transposed, values[order], gradient).split(lengths[needed:])
+            for_tables[needed:] = _weighted_rows(transposed, values.index_select(0, order), gradient).split(lengths[needed:])
         return None, for_values, *for_tables
 
 
