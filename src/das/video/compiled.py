@@ -161,7 +161,7 @@ class CompiledPolicy:
         merged = coo_array((values, (rows, cols)), shape=(pixels * len(moving), columns)).tocsr()
         merged.eliminate_zeros()
         starts, index, values = (torch.from_numpy(part) for part in (merged.indptr, merged.indices, merged.data))
-        pattern = Pattern(starts.to(self._device, torch.int64), index.to(self._device, torch.int64), columns)
+        pattern = Pattern(starts.to(self._device), index.to(self._device), columns)
         return pattern, values.to(self._device, self._dtype)
 
 

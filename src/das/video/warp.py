@@ -26,11 +26,13 @@ NEGLIGIBLE = 1e-9  # of a pixel: rounding of float64 coordinates
 class Pattern:
     """Where a sparse map (rows x columns) has entries, in CSR form.
 
-    ``starts`` (rows + 1,) and ``index`` (entries,), the entries' columns row by row, are int64.
+    ``starts`` (rows + 1,) and ``index`` (entries,), the entries' columns row by row, are kept as int32 where that holds
+    them: half as much to read as int64.
     """
 
     def __init__(self, starts: Tensor, index: Tensor, columns: int):
-        self.starts, self.index, self.columns = starts, index, columns
+        integers = torch.int32 if max(index.numel(), columns) < 2**31 else torch.int64
+        self.starts, self.index, self.columns = starts.to(integers), index.to(integers), columns
         self._transposed = {}
 
     @staticmethod
@@ -44,10 +46,10 @@ class Pattern:
         if first not in self._transposed:
             rows, device = len(self.starts) - 1, self.index.device
             columns, order = self.index.sort(stable=True)
-            order = order[torch.searchsorted(columns, first) :]
-            starts = torch.searchsorted(
-                columns[len(columns) - len(order) :], torch.arange(first, self.columns + 1, device=device)
-            )
+            skipped = int(torch.searchsorted(columns, first))
+            columns, order = columns[skipped:], order[skipped:].to(columns.dtype)
+            bounds = torch.arange(first, self.columns + 1, dtype=columns.dtype, device=device)
+            starts = torch.searchsorted(columns, bounds)
             owner = torch.arange(rows, device=device).repeat_interleave(self.starts.diff(), output_size=len(self.index))
             self._transposed[first] = Pattern(starts, owner[order], rows), order
         return self._transposed[first]
@@ -85,7 +87,8 @@ class _Product(torch.autograd.Function):
             lengths = [len(table) for table in tables]
             needed = ctx.needs_input_grad[2:].index(True)
             transposed, order = pattern.transposed(sum(lengths[:needed]))
-            for_tables[needed:] = _weighted_rows(transposed, values.index_select(0, order), gradient).split(lengths[needed:])
+            total = _weighted_rows(transposed, values.index_select(0, order), gradient)
+            for_tables[needed:] = total.split(lengths[needed:])
         return None, for_values, *for_tables
 
 
