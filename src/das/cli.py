@@ -25,6 +25,7 @@ Backbone = Annotated[str, typer.Argument(help="A name from the study's `backbone
 Method = Annotated[str, typer.Argument(help="A name from the study's `methods`.")]
 Seed = Annotated[int, typer.Option(min=0, help="Everything random derives from it and from the names.")]
 PARAMS = [Path("params.yaml")]
+BEST_POLICY, BEST_METHOD = "tournament", "das_tournament"  # what measured best: docs/policy_benchmark.md
 DEFAULT_BACKBONES = ["resnet20", "mobilenet_v2", "resnet18_cifar"]
 DEFAULT_FUSIONS = ["none", "tsm", "gsm", "gsf", "gst"]
 DEFAULT_FRAMES = [8]
@@ -96,11 +97,12 @@ def describe(dataset: Dataset, study_files: StudyFiles = PARAMS):
 def search(
     dataset: Dataset,
     backbone: Backbone,
-    policy: Annotated[str, typer.Argument(help="A name from the study's `policies`.")],
+    policy: Annotated[str, typer.Argument(help="A name from the study's `policies`.")] = BEST_POLICY,
     seed: Seed = 0,
     study_files: StudyFiles = PARAMS,
 ):
-    """Make a policy: by differentiable search, or whatever source the study names for it.
+    """Make a policy: by a search, or whatever source the study names for it. By default by the search that found the
+    best policies when all were measured (docs/policy_benchmark.md); `searched` is the published one.
 
     Writes results/policies/DATASET/BACKBONE/POLICY/seedN.yaml. An interrupted search continues where it stopped.
 
@@ -116,7 +118,13 @@ def search(
 
 
 @app.command()
-def train(dataset: Dataset, backbone: Backbone, method: Method, seed: Seed = 0, study_files: StudyFiles = PARAMS):
+def train(
+    dataset: Dataset,
+    backbone: Backbone,
+    method: Method = BEST_METHOD,
+    seed: Seed = 0,
+    study_files: StudyFiles = PARAMS,
+):
     """Train and test one number from scratch; its policy must be there (see `das search`).
 
     Writes results/checkpoints/... and results/numbers/.... An interrupted training continues where it stopped.
