@@ -45,7 +45,8 @@ def test_the_default_search_is_the_one_that_measured_best():
 def _kind(study, policy):
     source = study.policies[policy]
     cell, search = study.cells[source.cell], study.searches[source.search]
-    return cell.kind, cell.magnitudes, cell.schedule, search.relaxation, search.selection, search.entrants
+    how = (search.relaxation, search.order, search.selection, search.alpha)
+    return cell.kind, cell.magnitudes, cell.schedule, how
 
 
 @pytest.mark.parametrize(

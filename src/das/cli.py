@@ -25,7 +25,7 @@ Backbone = Annotated[str, typer.Argument(help="A name from the study's `backbone
 Method = Annotated[str, typer.Argument(help="A name from the study's `methods`.")]
 Seed = Annotated[int, typer.Option(min=0, help="Everything random derives from it and from the names.")]
 PARAMS = [Path("params.yaml")]
-BEST_POLICY, BEST_METHOD = "tournament", "das_tournament"  # what measured best: docs/policy_benchmark.md
+BEST_POLICY, BEST_METHOD = "one_edge", "das_one_edge"  # what measured best: docs/policy_benchmark.md
 DEFAULT_BACKBONES = ["resnet20", "mobilenet_v2", "resnet18_cifar"]
 DEFAULT_FUSIONS = ["none", "tsm", "gsm", "gsf", "gst"]
 DEFAULT_FRAMES = [8]
