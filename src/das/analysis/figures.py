@@ -5,6 +5,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 from scipy.special import softmax
@@ -28,6 +29,7 @@ STYLE = {
     "axes.titlesize": 10,
     "legend.frameon": False,
 }
+LINES = ("-", "--", "-.", ":")
 
 
 def save_figure(figure: Figure, path: Path) -> None:
@@ -59,22 +61,39 @@ def film_strip(policy: Policy, images: Tensor, title: str | None = None) -> Figu
 
 
 def alpha_over_time(searches: list[dict]) -> Figure:
-    """Softmax of alpha per epoch, averaged over edges (lines) and its range over edges (bands), one panel a search."""
+    """Softmax of alpha per epoch, averaged over edges (lines) and its range over edges (bands), one panel a search.
+
+    A row a policy of the study. Candidates of one operation share a color.
+    """
+    rows = list(dict.fromkeys(search["policy"] for search in searches))
+    found = {row: [search for search in searches if search["policy"] == row] for row in rows}
+    columns = max(map(len, found.values()))
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(3.2 * len(searches), 3.0), layout="constrained")
-        panels = figure.subplots(1, len(searches), sharey=True, squeeze=False)[0]
-        for panel, search in zip(panels, searches, strict=True):
-            probabilities = softmax(np.asarray(search["history"]["alpha"]), axis=-1)  # epochs + 1, edges, candidates
-            epochs = np.arange(len(probabilities))
-            for candidate, name in enumerate(search["history"]["candidates"]):
-                values = probabilities[:, :, candidate]
-                (line,) = panel.plot(epochs, values.mean(1), label=name)
-                panel.fill_between(epochs, values.min(1), values.max(1), color=line.get_color(), alpha=0.15, lw=0)
-            panel.axhline(1 / probabilities.shape[-1], color="0.6", lw=0.8, ls=":")
-            panel.set(title=f"{search['policy']}, seed {search['seed']}", xlabel="epoch")
-        panels[0].set_ylabel("share of the mixture\n(mean and range over edges)")
-        panels[-1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
+        figure = Figure(figsize=(3.2 * columns + 1.2, 3.2 * len(rows)), layout="constrained")
+        grid = figure.subplots(len(rows), columns, sharey="row", squeeze=False)
+        for panels, row in zip(grid, rows, strict=True):
+            for panel, search in zip(panels, found[row], strict=False):
+                _alpha_panel(panel, search)
+            panels[0].set_ylabel("share of the mixture\n(mean and range over edges)")
+            panels[len(found[row]) - 1].legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=7)
+            for panel in panels[len(found[row]) :]:
+                panel.remove()
     return figure
+
+
+def _alpha_panel(panel: Axes, search: dict) -> None:
+    probabilities = softmax(np.asarray(search["history"]["alpha"]), axis=-1)  # epochs + 1, edges, candidates
+    epochs = np.arange(len(probabilities))
+    drawn = {}  # operation: its candidates so far
+    for candidate, name in enumerate(search["history"]["candidates"]):
+        operation = name.split()[0]
+        earlier = drawn[operation] = drawn.get(operation, -1) + 1
+        color = f"C{list(drawn).index(operation)}"
+        values = probabilities[:, :, candidate]
+        panel.plot(epochs, values.mean(1), label=name, color=color, ls=LINES[earlier % len(LINES)])
+        panel.fill_between(epochs, values.min(1), values.max(1), color=color, alpha=0.15, lw=0)
+    panel.axhline(1 / probabilities.shape[-1], color="0.6", lw=0.8, ls=":")
+    panel.set(title=f"{search['policy']}, seed {search['seed']}", xlabel="epoch")
 
 
 def tournaments(searches: list[dict]) -> Figure:

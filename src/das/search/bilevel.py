@@ -94,13 +94,18 @@ class BilevelSearch:
             "train_loss": [],
             "val_loss": [],
             "val_accuracy": [],
-            "candidates": [choice.operation for choice in self.cell.family.candidates[0]],
+            "candidates": self._candidates(),
             "space_size": self.cell.family.size(),
             "selection": {"rule": self.settings.selection},
         }
         self.contestants: dict[int, dict[str, Tensor]] = {}
         self.seconds: list[float] = []
         self.epoch, self.meter = 0, None
+
+    def _candidates(self) -> list[str]:
+        """What alpha's columns stand for: operations, with their magnitude where that is the same on all edges."""
+        alike = self.cell.family.magnitudes == "grid"
+        return [choice.describe() if alike else choice.operation for choice in self.cell.family.candidates[0]]
 
     @property
     def network(self) -> nn.Module:
