@@ -125,7 +125,8 @@ def train(
     seed: Seed = 0,
     study_files: StudyFiles = PARAMS,
 ):
-    """Train and test one number from scratch; its policy must be there (see `das search`).
+    """Train and test one number from scratch; its policy must be there (see `das search`, whose default policy the
+    default method uses).
 
     Writes results/checkpoints/... and results/numbers/.... An interrupted training continues where it stopped.
 

@@ -40,6 +40,17 @@ def test_a_search_leaves_a_policy_a_history_and_its_cost(settings, images, polic
     assert min(run["epochs_device_s"]) > 0
 
 
+def test_the_history_names_alphas_columns(settings, images):
+    """With their magnitude only where every edge has the same."""
+    assert made(settings, "mixture", images).history["candidates"] == [
+        "identity", "translate_x", "translate_y", "zoom", "rotate",
+    ]  # fmt: skip
+    grid = settings | {"cells": settings["cells"] | {"drawn": settings["cells"]["drawn"] | {"magnitudes": "grid"}}}
+    names = made(grid, "mixture", images).history["candidates"]
+    assert len(set(names)) == 17
+    assert {"identity", "zoom 1.15", "rotate -10"} <= set(names)
+
+
 def test_second_order_waits_for_the_end_of_the_warm_up_and_leaves_running_statistics_alone(settings, images):
     search = made(settings, "second", images)
     step = search._architecture_step
