@@ -1,0 +1,295 @@
+"""The sections of a study: every key that params.yaml and the files layered over it may hold, and its limits.
+
+Sections are frozen. Fields that say where something lies or how it is called (`LABELS`) do not change what is computed
+and are no part of a run's settings.
+"""
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from das.study import registry
+from das.study.values import AtLeast2, Below1, Count, Fraction, Name, NonNegative, NonNegativeInt, Part, Positive
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    LABELS: ClassVar[frozenset[str]] = frozenset()
+
+    def settings(self) -> dict[str, Any]:
+        """What of this section a result depends on."""
+        return self.model_dump(exclude=set(self.LABELS))
+
+
+class Grid(Section):
+    """What is run: every combination of these names; the definitions stand in the sections below it."""
+
+    name: Name = Field(description="of the study; results stand in folders of this name")
+    datasets: list[Name] = Field(min_length=1, description="names from `datasets`")
+    backbones: list[Name] = Field(min_length=1, description="names from `backbones`")
+    methods: list[Name] = Field(min_length=1, description="names from `methods`")
+    seeds: list[NonNegativeInt] = Field(min_length=1, description="one run each; everything random derives from them")
+    reference: Name = Field(description="the method that paired differences are taken against")
+
+
+class Compute(Section):
+    """How runs are computed. All of it can change the last bits of a result, so all of it is in every run."""
+
+    device: Literal["cpu", "cuda"] = Field("cpu", description="where networks run")
+    threads: Count = Field(1, description="CPU threads of one job; Snakemake runs jobs side by side")
+    precision: Literal["float32", "bfloat16"] = Field("float32", description="of the network; bfloat16 by autocast")
+
+
+Augmentations = Annotated[
+    list[str | dict[str, dict[str, Any]]], Field(description="names, or {name: {option: value}}, in order")
+]
+
+
+class Dataset(Section):
+    """A data set: where its images come from and how networks are trained on them."""
+
+    LABELS = frozenset({"title", "root", "sources", "recipe"})
+
+    title: str = Field(description="as tables and figures call it")
+    reader: str = Field(description="a reader of the package or one of your own")
+    root: str | None = Field(None, description="where the files lie, if not in the reader's own place")
+    sources: dict[str, dict[str, Any]] = Field({}, description="files from elsewhere than data/sources.yaml says")
+    options: dict[str, Any] = Field({}, description="of the reader")
+    recipe: Name = Field(description="a name from `recipes`")
+    augment: Augmentations = Field([], description="of training images only, before the video")
+
+    @property
+    def folder(self) -> str | None:
+        """Where the files lie; None where the reader has no place of its own and the study names none."""
+        return self.root or self.entry.facts.get("root")
+
+    @property
+    def entry(self) -> registry.Entry:
+        return registry.lookup("reader", self.reader)
+
+    @property
+    def task(self) -> str:
+        """A name of the registry's tasks."""
+        return self.entry.facts.get("task", "classification")
+
+    @property
+    def size(self) -> int | None:
+        """The side that images are read at; None where only the files tell."""
+        size = self.options.get("size", self.entry.facts.get("size"))
+        if size is None and "size" in self.entry.options:
+            size = self.entry.options["size"].default
+        return size if type(size) is int else None
+
+
+class Head(Section):
+    """What makes a backbone a segmentation network: a head, on features at 1 / ``output_stride`` of the image."""
+
+    network: str = Field(description="a head of the package or one of your own")
+    output_stride: Literal[4, 8, 16, 32] = Field(8, description="pixels of the image to a step of the features")
+    options: dict[str, Any] = Field({}, description="of the head")
+
+
+class Backbone(Section):
+    """A 2D network that reads the frames."""
+
+    LABELS = frozenset({"title"})
+
+    title: str = Field(description="as tables and figures call it")
+    network: str = Field(description="a network of the package, timm:NAME, or one of your own")
+    options: dict[str, Any] = Field({}, description="of the network")
+    dropout: Below1 = Field(0.0, description="before the last linear layer; the network's own is off")
+    pretrained: bool = Field(False, description="start from ImageNet weights, where the network has some")
+    head: Head | None = Field(None, description="for segmentation only")
+
+
+class DenseEvaluation(Section):
+    """How label maps are predicted in a test: on the whole image, or over windows of side ``window``, at every scale
+    and, with ``flip``, mirrored as well, probabilities averaged."""
+
+    size: Literal["training", "native"] = Field(
+        "training", description="scale 1: `training` scales whole images as training does, `native` leaves their size"
+    )
+    window: Count | None = Field(None, description="side of sliding windows, pixels; null: the whole image at once")
+    scales: list[Positive] = Field([1.0], min_length=1, description="of the image, averaged over")
+    flip: bool = Field(False, description="average over the mirrored image, too")
+
+
+class SegmentationRecipe(Section):
+    """How a segmentation network is trained, besides its recipe, and how it is tested."""
+
+    auxiliary_weight: NonNegative = Field(0.4, description="of the auxiliary head's loss")
+    head_lr: Positive = Field(1.0, description="times the learning rate, for both heads")
+    batch_norm: Literal["train", "frozen"] = Field("train", description="frozen: running statistics stay as they are")
+    evaluation: DenseEvaluation = Field(DenseEvaluation(), description="how a test predicts")
+
+
+class Recipe(Section):
+    """How a network is trained. ``schedule`` is followed step by step after a linear warm-up."""
+
+    epochs: Count = Field(description="passes over the training set")
+    batch_size: AtLeast2 = Field(description="images in a step")
+    optimizer: str = Field("sgd", description="an optimizer of the package or one of your own")
+    lr: Positive = Field(description="the highest learning rate")
+    momentum: Below1 = Field(0.9, description="of SGD; the first beta of AdamW")
+    weight_decay: NonNegative = Field(0.0, description="L2 penalty of SGD; decoupled in AdamW")
+    schedule: str = Field("cosine", description="how the learning rate falls after the warm-up")
+    warmup_epochs: NonNegative = Field(0, description="in which the learning rate rises from 0")
+    step_epochs: Count = Field(30, description="between the drops of schedule `step`")
+    step_factor: Positive = Field(0.2, description="of one drop of schedule `step`")
+    poly_power: Positive = Field(0.9, description="of schedule `poly`")
+    label_smoothing: Below1 = Field(0.0, description="share of the label spread over all classes")
+    clip_norm: Positive | None = Field(None, description="of the gradient; null: not clipped")
+    test_every: Count = Field(1, description="epochs between tests; the last epoch is always tested")
+    segmentation: SegmentationRecipe = Field(SegmentationRecipe(), description="for segmentation only")
+
+
+class Cell(Section):
+    """The search space: the DAG of mixed operations that turns an image into a video (docs/video.md)."""
+
+    space: str | list[str] = Field("affine5", description="a search space's name, or a list of operations")
+    kind: Literal["dag", "single"] = Field("dag", description="the DARTS cell, or a single edge")
+    nodes: Count = Field(4, description="of a dag; with 4, 14 edges")
+    frames: Count = Field(8, description="T, of the video")
+    schedule: str = Field("mirrored", description="how strongly each frame is transformed")
+    magnitudes: Literal["drawn", "grid", "learnable"] = Field(
+        "drawn", description="one per edge and operation, drawn or learned; or four fixed ones as candidates"
+    )
+    padding: Literal["zeros", "border", "reflection"] = Field("zeros", description="what lies outside the image")
+    node_reduce: Literal["mean", "sum"] = Field("mean", description="how a node takes its edges together")
+    frame_layout: Literal["frames", "scrambled"] = Field("frames", description="scrambled: the author's view of axes")
+    canvas: Count | None = Field(None, description="side of a larger black canvas, pixels; null: none")
+
+
+class AlphaOptimizer(Section):
+    """Adam on the architecture parameters."""
+
+    lr: Positive = Field(3e-4, description="learning rate of alpha")
+    betas: tuple[Fraction, Fraction] = Field((0.5, 0.999), description="of Adam")
+    weight_decay: NonNegative = Field(1e-3, description="draws alpha to an even mixture")
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+
+
+class WeightOptimizer(Section):
+    """SGD on the network's weights, cosine from lr to lr_min."""
+
+    lr: Positive = Field(0.025, description="learning rate at the start")
+    lr_min: NonNegative = Field(0.001, description="learning rate at the end")
+    momentum: Below1 = Field(0.9, description="of SGD")
+    weight_decay: NonNegative = Field(3e-4, description="L2 penalty")
+    clip_norm: Positive = Field(5.0, description="of the gradient")
+
+
+class Search(Section):
+    """How a policy is searched, on two halves of the training set: weights are trained on one, all else on the other.
+
+    ``relaxation`` is what the network sees of the cell in a step: the weighted ``mixture`` of all candidates (DARTS);
+    a policy drawn by ``gumbel`` noise around alpha, with a straight-through gradient (GDAS); or a ``path``, a policy
+    drawn evenly, which trains weights alone. ``selection`` reads the policy off alpha (``argmax``), off what the
+    removal of each operation costs (``perturbation``, darts-pt), or off held-out losses (``tournament``).
+    """
+
+    epochs: NonNegativeInt = Field(description="passes over the halves")
+    batch_size: AtLeast2 = Field(description="images of each half in a step")
+    relaxation: str = Field("mixture", description="what a step sees of the cell")
+    alpha: AlphaOptimizer = Field(AlphaOptimizer(), description="Adam on alpha")
+    weights: WeightOptimizer = Field(WeightOptimizer(), description="SGD on the network's weights")
+    order: Literal["first", "second"] = Field("first", description="of the gradient of alpha (DARTS)")
+    warmup_epochs: NonNegativeInt = Field(0, description="first epochs, in which alpha stays as it is")
+    selection: str = Field("argmax", description="how the policy is read off the search")
+    tune_epochs: Count | None = Field(None, description="after each decision of perturbation, each tournament round")
+    entrants: AtLeast2 | None = Field(None, description="policies that a tournament begins with")
+
+
+class PolicySource(Section):
+    """Where a policy comes from. `search` needs the names of a search and of the fusion its network uses."""
+
+    LABELS = frozenset({"cell", "search"})
+
+    source: Literal["search", "random", "replicate", "uniform", "single", "file"] = Field(
+        description="searched; drawn by chance; untouched copies; the even mixture; one operation; a file"
+    )
+    cell: Name | None = Field(None, description="a name from `cells`")
+    search: Name | None = Field(None, description="a name from `searches`")
+    fusion: str = Field("tsm", description="of the network in a search")
+    fusion_options: dict[str, Any] = Field({}, description="of that fusion")
+    operation: str | None = Field(None, description="of source `single`")
+    magnitude: float | None = Field(None, description="of source `single`, per step")
+    path: str | None = Field(None, description="of source `file`")
+
+
+class PolicyBenchmark(Section):
+    """The bank of policies that searches are measured on (das.benchmark): each one is retrained from scratch with every
+    training seed. Single operations and random policies are those of ``cell``, a grid."""
+
+    cell: Name = Field(description="a name from `cells`, with magnitudes `grid`")
+    fusion: str = Field("tsm", description="of the retrained networks")
+    random: Count = Field(description="policies drawn by chance")
+    training_seeds: list[NonNegativeInt] = Field(min_length=2, description="two tell retraining noise")
+
+
+class Method(Section):
+    """What is trained and tested: a policy (none: one untouched frame), a fusion, a consensus, augmentations."""
+
+    LABELS = frozenset({"title", "policy", "weights_of", "equal_compute_to"})
+
+    title: str = Field(description="as tables and figures call it")
+    policy: Name | None = Field(None, description="a name from `policies`; null: one untouched frame")
+    fusion: str = Field("none", description="how information crosses frames")
+    fusion_options: dict[str, Any] = Field({}, description="of the fusion")
+    consensus: str | None = Field(None, description="how frames' predictions become one; null: the task's own")
+    augment: Augmentations = Field([], description="after the data set's own, before the video")
+    weights_of: Name | None = Field(None, description="test that method's weights on this policy's frames; no training")
+    equal_compute_to: Name | None = Field(None, description="train as many frames as that method does")
+
+
+class Tuning(Section):
+    """How settings of methods' augmentations are chosen (das.engine.tune): by training on part of the training set and
+    scoring on the rest, with the same number of trials for every method, never on the test set."""
+
+    trials: Count = Field(description="of each method, drawn from its grid; all of the grid where that has fewer")
+    fraction: Part = Field(0.2, description="of the training set that is held out")
+    seed: NonNegativeInt = Field(0, description="of the held-out part and of the trials")
+    grids: dict[Name, dict[str, list[Any]]] = Field(description="method: {augmentation.parameter: [values]}")
+
+
+class Study(Section):
+    """Everything params.yaml may hold. See the annotated params.yaml for examples of each key."""
+
+    study: Grid = Field(description="what is run")
+    compute: Compute = Field(Compute(), description="how it is computed")
+    datasets: dict[Name, Dataset] = Field(description="data sets by name")
+    backbones: dict[Name, Backbone] = Field(description="2D networks by name")
+    recipes: dict[Name, Recipe] = Field(description="trainings by name")
+    cells: dict[Name, Cell] = Field({}, description="search spaces by name")
+    searches: dict[Name, Search] = Field({}, description="searches by name")
+    policies: dict[Name, PolicySource] = Field({}, description="policies by name")
+    methods: dict[Name, Method] = Field(description="methods by name")
+    tuning: Tuning | None = Field(None, description="settings chosen on held-out training images")
+    policy_benchmark: PolicyBenchmark | None = Field(None, description="the bank that searches are measured on")
+
+    @property
+    def name(self) -> str:
+        return self.study.name
+
+    @property
+    def task(self) -> str:
+        """What the grid's data sets ask for; all of them the same."""
+        return self.datasets[self.study.datasets[0]].task
+
+
+class Architecture(Section):
+    """A resolved model: what `das.tasks.model` builds, and what a checkpoint keeps to build it again."""
+
+    task: str
+    network: str
+    network_options: dict[str, Any]
+    dropout: float
+    pretrained: bool
+    head: Head | None
+    fusion: str
+    fusion_options: dict[str, Any]
+    consensus: str
+    segmentation: SegmentationRecipe | None
+    image_size: int | None

@@ -1,0 +1,30 @@
+"""Types of values that studies and components' options share, with the limits they state."""
+
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$")]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Below1 = Annotated[float, Field(ge=0, lt=1)]
+Part = Annotated[float, Field(gt=0, lt=1)]
+Count = Annotated[int, Field(ge=1)]
+NonNegativeInt = Annotated[int, Field(ge=0)]
+AtLeast2 = Annotated[int, Field(ge=2)]
+
+
+def _pair(test, allowed: str) -> Any:
+    def check(value: Any) -> tuple[float, float]:
+        numbers = isinstance(value, list | tuple) and len(value) == 2 and all(type(v) in (int, float) for v in value)
+        if not numbers or not test(*value):
+            raise ValueError(f"should be {allowed}")
+        return tuple(value)
+
+    return Annotated[Any, AfterValidator(check)]
+
+
+Area = _pair(lambda low, high: 0 < low <= high <= 1, "two numbers, 0 < low <= high <= 1")
+Ratio = _pair(lambda low, high: 0 < low <= high, "two numbers, 0 < low <= high")
+Momenta = _pair(lambda first, last: 0 <= first <= last < 1, "two numbers, 0 <= first <= last < 1")
