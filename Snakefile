@@ -1,7 +1,7 @@
 """Front door of the workflow: every policy, number, table and figure of the study is one target.
 
 snakemake --cores all results/tables results/figures
-snakemake --cores all results/numbers/fashion_mnist/resnet8/das/seed0.json
+snakemake --cores all results/numbers/quickstart/fashion_mnist/resnet8/das/seed0.json
 snakemake --cores all results/tables --configfile config/smoke.yaml
 """
 
@@ -16,7 +16,11 @@ include: "workflow/rules/policies.smk"
 include: "workflow/rules/numbers.smk"
 include: "workflow/rules/folders.smk"
 include: "workflow/rules/report.smk"
-include: "workflow/rules/segmentation.smk"
+
+
+if TASK.facts["dense"]:
+
+    include: "workflow/rules/predictions.smk"
 
 
 if STUDY.tuning:
@@ -29,9 +33,21 @@ if STUDY.policy_benchmark:
     include: "workflow/rules/policy_benchmark.smk"
 
 
+ALL_FIGURES = [*rules.figures.output, *rules.receptive_fields.output]
+if TASK.facts["dense"]:
+    ALL_FIGURES += PREDICTIONS
+
+
+rule all_figures:
+    """All figures of the study: `snakemake results/figures`."""
+    name:
+        "results/figures"
+    input:
+        ALL_FIGURES,
+
+
 rule all:
     default_target: True
     input:
-        TABLES,
-        rules.figures.output,
-        rules.receptive_fields.output,
+        rules.tables.output,
+        ALL_FIGURES,

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from das.config import load_study
 from PIL import Image
 
 from das import cli
-from das.config import load_study
 from das.video.policy import Policy
 
 ROOT = Path(__file__).parents[1]

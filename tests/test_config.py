@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from das.config import digest, load_study
+
 from das.errors import DasError
 
 ROOT = Path(__file__).parents[1]

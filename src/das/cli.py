@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
+import click
 import typer
 
 from das.errors import DasError
@@ -15,6 +16,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+store = typer.Typer(help="Finished work, kept under the digest of all it depends on (docs/store.md).")
+benchmark = typer.Typer(help="Which search finds good policies? (docs/policy_benchmark.md)")
+app.add_typer(store, name="store", no_args_is_help=True)
+app.add_typer(benchmark, name="benchmark", no_args_is_help=True)
 
 StudyFiles = Annotated[
     list[Path],
@@ -24,6 +29,9 @@ Dataset = Annotated[str, typer.Argument(help="A name from the study's `datasets`
 Backbone = Annotated[str, typer.Argument(help="A name from the study's `backbones`.")]
 Method = Annotated[str, typer.Argument(help="A name from the study's `methods`.")]
 Seed = Annotated[int, typer.Option(min=0, help="Everything random derives from it and from the names.")]
+Afresh = Annotated[
+    bool, typer.Option("--afresh", envvar="DAS_AFRESH", help="Make it again, even where it is there or in the store.")
+]
 PARAMS = [Path("params.yaml")]
 BEST_POLICY, BEST_METHOD = "one_edge", "das_one_edge"  # what measured best: docs/policy_benchmark.md
 DEFAULT_BACKBONES = ["resnet20", "mobilenet_v2", "resnet18_cifar"]
@@ -48,13 +56,10 @@ def _pictures(study, dataset: str):
     return pictures
 
 
-def _policy(number):
+def _policy(run):
     from das.video.policy import Policy
 
-    path = number.policy_path()
-    if path and not Path(path).exists():
-        raise DasError(f"{path}: does not exist; make it with `snakemake {path}` or `das search`")
-    return Policy.load(path) if path else None
+    return Policy.load(run.made_by.main) if run.made_by else None
 
 
 @app.command()
@@ -63,12 +68,13 @@ def fetch(dataset: Dataset, study_files: StudyFiles = PARAMS):
 
     Example: das fetch cifar10 --study params.yaml --study config/paper.yaml
     """
-    from das.config import load_study
     from das.data.download import fetch
     from das.data.prepared import prepare
+    from das.study import load_study
+    from das.study.runs import require
 
     study = load_study(study_files)
-    study.require(datasets=dataset)
+    require(study, datasets=dataset)
     settings = study.datasets[dataset]
     folder = Path(settings.folder)
     fetch(settings.reader, folder, overrides=settings.sources, optional=settings.options.get("augmented", False))
@@ -79,16 +85,14 @@ def fetch(dataset: Dataset, study_files: StudyFiles = PARAMS):
 def describe(dataset: Dataset, study_files: StudyFiles = PARAMS):
     """Measure mean and standard deviation of a data set's training images, once for all runs.
 
-    Writes results/data/DATASET.json, with the names of the classes, the number of images, their shape and digest.
+    Writes results/data/STUDY/DATASET.json, with the names of the classes, the number of images, their shape and digest.
     Searches and trainings read it, and write it where it is not there.
 
     Example: das describe fashion_mnist
     """
-    from das.config import load_study
+    from das.study import load_study
 
-    study = load_study(study_files)
-    study.require(datasets=dataset)
-    images = _images(study, dataset)
+    images = _images(load_study(study_files), dataset)
     mean, std = images.mean_std
     print(f"{images.card}: mean {mean}, standard deviation {std}")
 
@@ -100,21 +104,28 @@ def search(
     policy: Annotated[str, typer.Argument(help="A name from the study's `policies`.")] = BEST_POLICY,
     seed: Seed = 0,
     study_files: StudyFiles = PARAMS,
+    afresh: Afresh = False,
 ):
     """Make a policy: by a search, or whatever source the study names for it. By default by the search that found the
     best policies when all were measured (docs/policy_benchmark.md); `searched` is the published one.
 
-    Writes results/policies/DATASET/BACKBONE/POLICY/seedN.yaml. An interrupted search continues where it stopped.
+    Writes results/policies/STUDY/DATASET/BACKBONE/POLICY/seedN.yaml. An interrupted search continues where it stopped;
+    a finished one is taken from the store.
 
     Example: das search fashion_mnist resnet8 searched --seed 0
     """
-    from das.config import load_study
+    from das.study import load_study, of_policy, results
 
     study = load_study(study_files)
-    study.require(datasets=dataset, backbones=backbone, policies=policy)
-    from das.search.make import make_policy
+    run = of_policy(study, dataset, backbone, policy, seed)
+    if afresh or not results.take(run):
+        from das.search.make import control_policy, search_policy
 
-    print(make_policy(study, dataset, backbone, policy, seed, _images(study, dataset)))
+        if run.searches:
+            search_policy(run, _images(study, dataset))
+        else:
+            control_policy(run)
+    print(run.main)
 
 
 @app.command()
@@ -124,67 +135,82 @@ def train(
     method: Method = BEST_METHOD,
     seed: Seed = 0,
     study_files: StudyFiles = PARAMS,
+    afresh: Afresh = False,
 ):
-    """Train and test one number from scratch; its policy must be there (see `das search`, whose default policy the
+    """Train and test a network from scratch; its policy must be there (see `das search`, whose default policy the
     default method uses).
 
-    Writes results/checkpoints/... and results/numbers/.... An interrupted training continues where it stopped.
+    Writes results/checkpoints/STUDY/... and results/numbers/STUDY/.... An interrupted training continues where it
+    stopped; a finished one is taken from the store.
 
     Example: das train fashion_mnist resnet8 das --seed 0
     """
-    from das.config import load_study
+    from das.study import load_study, of_method, results
 
-    number = load_study(study_files).number(dataset, backbone, method, seed)
-    if number.trained_by is not number:
+    study = load_study(study_files)
+    run = of_method(study, dataset, backbone, method, seed)
+    if run.trained is not run:
         raise DasError(f"methods.{method}: trains nothing (weights_of); use `das evaluate`")
-    from das.engine.train import train
+    if afresh or not results.take(run):
+        from das.engine.train import train
 
-    train(number, _images(number.study, dataset), _policy(number))
-    print(number.number_path())
+        train(run, _images(study, dataset), _policy(run))
+    print(run.main)
 
 
 @app.command()
-def evaluate(dataset: Dataset, backbone: Backbone, method: Method, seed: Seed = 0, study_files: StudyFiles = PARAMS):
+def evaluate(
+    dataset: Dataset,
+    backbone: Backbone,
+    method: Method,
+    seed: Seed = 0,
+    study_files: StudyFiles = PARAMS,
+    afresh: Afresh = False,
+):
     """Test a method that has another method's weights (`weights_of`) through its own policy.
 
-    Writes results/numbers/....
+    Writes results/numbers/STUDY/....
 
     Example: das evaluate fashion_mnist resnet8 baseline_tta --seed 0
     """
-    from das.config import load_study
+    from das.study import load_study, of_method, results
 
-    number = load_study(study_files).number(dataset, backbone, method, seed)
-    if number.trained_by is number:
+    study = load_study(study_files)
+    run = of_method(study, dataset, backbone, method, seed)
+    if run.trained is run:
         raise DasError(f"methods.{method}: has weights of its own, tested by `das train`; evaluate needs `weights_of`")
-    from das.engine.evaluate import evaluate_number
+    if afresh or not results.take(run):
+        from das.engine.evaluate import evaluate_run
 
-    evaluate_number(number, _images(number.study, dataset), _policy(number))
-    print(number.number_path())
+        evaluate_run(run, _images(study, dataset), _policy(run))
+    print(run.main)
 
 
 @app.command()
-def tune(dataset: Dataset, backbone: Backbone, method: Method, study_files: StudyFiles = PARAMS):
+def tune(
+    dataset: Dataset, backbone: Backbone, method: Method, study_files: StudyFiles = PARAMS, afresh: Afresh = False
+):
     """Try the settings that the study's `tuning` lists for a method, on held-out training images.
 
     Writes results/tuning/STUDY/DATASET/BACKBONE/METHOD.json, every trial with its score, and the held-out indices.
 
     Example: das tune fashion_mnist resnet8 cutmix --study params.yaml --study config/competitors.yaml
     """
-    from das.config import load_study
+    from das.study import load_study, of_tuning, results
 
     study = load_study(study_files)
-    if not study.tuning:
-        raise DasError("tuning: is missing; the study lists no settings to try (see config/competitors.yaml)")
-    number = study.number(dataset, backbone, method, study.tuning.seed)
-    from das.engine.tune import tune
+    run = of_tuning(study, dataset, backbone, method)
+    if afresh or not results.take(run):
+        from das.engine.tune import tune
 
-    print(tune(study, dataset, backbone, method, _images(study, dataset), _policy(number)))
+        tune(run, _images(study, dataset), _policy(run.trial))
+    print(run.main)
 
 
 @app.command()
 def chosen_settings(study_files: StudyFiles = PARAMS):
     """Write the best settings of every tuned method to results/tuning/STUDY.yaml, to be layered over the study."""
-    from das.config import load_study
+    from das.study import load_study
 
     study = load_study(study_files)
     if not study.tuning:
@@ -197,15 +223,12 @@ def chosen_settings(study_files: StudyFiles = PARAMS):
 @app.command()
 def tables(study_files: StudyFiles = PARAMS):
     """Write the study's tables to results/tables/STUDY as .csv, .md and .tex. What was not run says so."""
-    from das.config import load_study
+    from das.study import load_study
+    from das.study.registry import Entry, lookup
 
     study = load_study(study_files)
-    if study.task == "segmentation":
-        from das.analysis.segmentation import write_tables
-    else:
-        from das.analysis.tables import write_tables
-    folder = Path("results/tables") / study.study.name
-    write_tables(study, folder)
+    folder = Path("results/tables") / study.name
+    Entry("tables", study.task, lookup("task", study.task).facts["write_tables"]).load()(study, folder)
     print(folder)
 
 
@@ -213,10 +236,10 @@ def tables(study_files: StudyFiles = PARAMS):
 def figures(study_files: StudyFiles = PARAMS):
     """Draw the study's figures to results/figures/STUDY as .png and .pdf."""
     from das.analysis.figures import write_figures
-    from das.config import load_study
+    from das.study import load_study
 
     study = load_study(study_files)
-    folder = Path("results/figures") / study.study.name
+    folder = Path("results/figures") / study.name
     write_figures(study, folder, {name: _pictures(study, name) for name in study.study.datasets})
     print(folder)
 
@@ -225,16 +248,17 @@ def figures(study_files: StudyFiles = PARAMS):
 def predictions(dataset: Dataset, backbone: Backbone, method: Method, seed: Seed = 0, study_files: StudyFiles = PARAMS):
     """Draw what a segmentation network predicts from each frame, back in register with the image, and fused.
 
-    Writes results/figures/predictions/... as .png and .pdf, for three test images.
+    Writes results/figures/STUDY/predictions_... as .png and .pdf, for three test images.
 
     Example: das predictions land_cover pspnet_resnet8 das --study params.yaml --study config/segmentation.yaml
     """
-    from das.config import load_study
+    from das.study import load_study, of_method
 
-    number = load_study(study_files).number(dataset, backbone, method, seed)
+    study = load_study(study_files)
+    run = of_method(study, dataset, backbone, method, seed)
     from das.analysis.segmentation import write_predictions
 
-    print(write_predictions(number, _images(number.study, dataset), _policy(number)))
+    print(write_predictions(run, _images(study, dataset), _policy(run)))
 
 
 @app.command()
@@ -242,12 +266,12 @@ def receptive_fields(study_files: StudyFiles = PARAMS):
     """Draw, for each data set and backbone, where in the image a network looks: one frame, identical frames, each
     single operation, and the policy searched with the first seed. Writes to results/figures/STUDY, areas as .csv.
     """
-    from das.config import load_study
+    from das.study import load_study
 
     study = load_study(study_files)
     from das.analysis.receptive_field import write_receptive_fields
 
-    folder = Path("results/figures") / study.study.name
+    folder = Path("results/figures") / study.name
     write_receptive_fields(study, folder, {name: _pictures(study, name) for name in study.study.datasets})
     print(folder)
 
@@ -306,16 +330,104 @@ def show(
     print(output.with_suffix(".png"))
 
 
+@store.command("list")
+def store_list():
+    """List what the store keeps: kind, identity, size, age, and the studies that use it."""
+    from das.study.keeping import listing
+
+    print(listing())
+
+
+@store.command()
+def verify():
+    """Hash every file that the store keeps and name what is damaged. Exit status 1 if anything is."""
+    from das.store import Store
+
+    wrong = Store().verify()
+    for what, why in wrong:
+        print(f"{what}: {why}")
+    print(f"{len(wrong)} damaged")
+    raise typer.Exit(1 if wrong else 0)
+
+
+@store.command()
+def prune(
+    study_files: StudyFiles = PARAMS,
+    older_than: Annotated[float, typer.Option(min=0, help="Leave what was kept in the last DAYS.")] = 0,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it; otherwise only say what would go.")] = False,
+):
+    """Remove what the present study does not use, nor what lies in results/ of another one.
+
+    Example: das store prune --older-than 30 --yes
+    """
+    from das.study import load_study
+    from das.study.keeping import prune
+
+    print(prune(load_study(study_files), older_than, yes))
+
+
+@benchmark.command()
+def score(dataset: Dataset, backbone: Backbone, method: Method, seed: Seed = 0, study_files: StudyFiles = PARAMS):
+    """Run a method's search on a part of the training images and score every policy of the bank with it.
+
+    Writes results/policy_benchmark/STUDY/DATASET/BACKBONE/searches/....
+    """
+    from das.benchmark.searches import measure, run_of
+    from das.study import load_study, results
+
+    study = _benchmarked(load_study(study_files))
+    run = run_of(study, dataset, backbone, method, seed)
+    if not results.take(run):
+        measure(study, run, _images(study, dataset))
+    print(run.main)
+
+
+@benchmark.command()
+def retrain(dataset: Dataset, backbone: Backbone, study_files: StudyFiles = PARAMS):
+    """Train the bank and every chosen policy with every training seed, and score them on held-out training images.
+
+    Writes results/policy_benchmark/STUDY/DATASET/BACKBONE/policies.csv.
+    """
+    from das.benchmark import bank
+    from das.benchmark.searches import chosen
+    from das.study import load_study
+
+    study = _benchmarked(load_study(study_files))
+    bank.retrain(study, dataset, backbone, _images(study, dataset), chosen(study, dataset, backbone))
+
+
+@benchmark.command("report")
+def benchmark_report(study_files: StudyFiles = PARAMS):
+    """Write the tables of the benchmark: what each search's score and choice are worth."""
+    from das.benchmark.report import report
+    from das.study import load_study
+
+    print(report(_benchmarked(load_study(study_files))))
+
+
+def _benchmarked(study):
+    if not study.policy_benchmark:
+        raise DasError(
+            "policy_benchmark: is missing; the study measures no searches (see config/policy_benchmark.yaml)"
+        )
+    return study
+
+
 def main() -> None:
     """Run the command line: errors that a user can act on are one line, without a traceback."""
     try:
-        app()
+        sys.exit(app(standalone_mode=False) or 0)
+    except click.exceptions.Abort:
+        print("das: interrupted; the same command continues from the last whole epoch", file=sys.stderr)
+        sys.exit(130)
+    except click.exceptions.Exit as done:
+        sys.exit(done.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
     except DasError as error:
         print(f"das: {error}", file=sys.stderr)
         sys.exit(1)
-    except KeyboardInterrupt:
-        print("das: interrupted; the same command continues from the last whole epoch", file=sys.stderr)
-        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from das.config import check, digest
 from scipy import stats
 
 from das.analysis import published, results
@@ -14,7 +15,6 @@ from das.analysis.published import COLUMNS, known_as, published_table, read_publ
 from das.analysis.searches import search_cost_table
 from das.analysis.statistics import holm, paired_p_value
 from das.analysis.tables import accuracy_table, write_tables
-from das.config import check, digest
 from das.errors import DasError
 
 SEEDS = (0, 1, 2)

@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from das.config import load_study
 
 from das import data
 from das.analysis import policy_benchmark
 from das.analysis.policy_benchmark import agreement, bank, confirmed_best, main, pruned, rank_correlation
-from das.config import load_study
 from das.video.family import Family
 from das.video.policy import Policy
 from das.video.transform import ImageToVideo

@@ -6,6 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from das.config import SegmentationRecipe, load_study
+from das.data.frames import IGNORE
+from das.engine.model import make_model
 
 from das.analysis.segmentation import (
     frame_predictions,
@@ -14,9 +17,6 @@ from das.analysis.segmentation import (
     segmentation_table,
     write_tables,
 )
-from das.config import SegmentationRecipe, load_study
-from das.data.frames import IGNORE
-from das.engine.model import make_model
 from das.video.policy import Policy
 
 ROOT = Path(__file__).parents[2]

@@ -2,9 +2,9 @@
 
 import pytest
 import torch
+from das.engine.model import DasModel
 from torch import nn
 
-from das.engine.model import DasModel
 from das.video.policy import Policy
 
 CLASSES = ("a", "b", "c", "d")

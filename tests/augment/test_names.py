@@ -6,9 +6,9 @@ import sys
 from importlib import import_module
 
 import pytest
+from das.augment.names import ENTRIES, NAMES, check_dataset, check_method, check_together, read
 
 from das import augment
-from das.augment.names import ENTRIES, NAMES, check_dataset, check_method, check_together, read
 from das.errors import DasError
 
 

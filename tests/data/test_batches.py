@@ -7,12 +7,12 @@ from itertools import islice
 import numpy as np
 import pytest
 import torch
+from das.data.frames import Centre, Whole
 from PIL import Image
 from torch import nn
 
 from das import augment, seeding
 from das.data.batches import Batches, Normalize
-from das.data.frames import Centre, Whole
 from das.data.sets import FileSet, ImageSet
 from das.data.statistics import mean_std
 from das.errors import DasError

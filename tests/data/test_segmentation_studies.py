@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from das.config import load_study
+from das.engine.model import load_model
 from PIL import Image
 
 from das import data
 from das.analysis.segmentation import segmentation_table
-from das.config import load_study
 from das.data.prepared import prepare
-from das.engine.model import load_model
 from das.engine.train import train
 from das.search.make import make_policy
 from das.video.policy import Policy

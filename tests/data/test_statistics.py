@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from das.config import load_study
 
 from das import data
-from das.config import load_study
 from das.data import statistics
 from das.data.sets import Dataset, ImageSet
 from das.errors import DasError

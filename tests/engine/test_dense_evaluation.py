@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from das.config import Compute, SegmentationRecipe, load_study
+from das.engine.model import make_model
+from das.engine.segmentation import _starts
 from PIL import Image
 from torch.nn import functional as F
 
 from das import data
-from das.config import Compute, SegmentationRecipe, load_study
 from das.engine.evaluate import evaluate
-from das.engine.model import make_model
-from das.engine.segmentation import _starts
 from das.errors import DasError
 from das.video.policy import Policy
 

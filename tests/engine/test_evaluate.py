@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
-
 from das.config import Compute, Recipe, load_study
+from das.engine.model import DasModel, load_model, save_checkpoint, weights_digest
+
 from das.data.sets import ImageSet
 from das.engine.evaluate import evaluate
-from das.engine.model import DasModel, load_model, save_checkpoint, weights_digest
 from das.engine.train import learning_rate
 from das.errors import DasError
 from das.video.policy import Policy

@@ -1,9 +1,8 @@
 import copy
 
 import torch
-from torch import nn
-
 from das.engine.optimiser import SGD
+from torch import nn
 
 
 def test_sgd_takes_the_steps_of_torch_also_after_a_resume():

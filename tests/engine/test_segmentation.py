@@ -5,16 +5,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from das.config import SegmentationRecipe, check, load_study
+from das.data.frames import IGNORE
+from das.engine.model import load_model, make_model
+from das.engine.segment_scores import DenseScore, boundary, cross_entropy
+from das.engine.segmentation import DenseLoss, SegmentationModel
 from scipy.ndimage import binary_erosion
 from torch.nn import functional as F
 
 from das import data
-from das.config import SegmentationRecipe, check, load_study
-from das.data.frames import IGNORE
 from das.data.sets import Dataset, ImageSet
-from das.engine.model import load_model, make_model
-from das.engine.segment_scores import DenseScore, boundary, cross_entropy
-from das.engine.segmentation import DenseLoss, SegmentationModel
 from das.engine.train import fit, resume_state, train
 from das.errors import DasError
 from das.search.bilevel import BilevelSearch

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from das.config import check
 
 from das.augment.automix import AutoMix
 from das.augment.objective import Objective
 from das.augment.patchmix import PatchMix
-from das.config import check
 from das.data.sets import Dataset, ImageSet
 from das.engine import train as module
 from das.engine.train import fit, resume_state, train

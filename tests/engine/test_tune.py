@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-
 from das.config import check
+
 from das.data import splits
 from das.data.sets import Dataset, ImageSet
 from das.engine.tune import trials, tune, with_settings, write_chosen

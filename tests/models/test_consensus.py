@@ -2,10 +2,10 @@ import math
 
 import pytest
 import torch
+from das.models.names import known_consensus
 
 from das.errors import DasError
 from das.models.consensus import build_consensus
-from das.models.names import known_consensus
 
 LOGITS = torch.tensor([[[1.0, -2.0, 0.5], [0.0, 3.0, 1.0], [2.0, 2.0, -1.0], [0.3, 0.1, 0.0]]], dtype=torch.float64)
 

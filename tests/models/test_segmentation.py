@@ -3,10 +3,10 @@ import sys
 
 import pytest
 import torch
+from das.models.names import FUSIONS, HEADS
 from torch.nn import functional as F
 
 from das.errors import DasError
-from das.models.names import FUSIONS, HEADS
 from das.models.segmentation import FCN, pooled, segmenter
 
 
@@ -127,6 +127,7 @@ def test_the_quickstarts_network_costs_no_torchvision_import():
 @pytest.mark.parametrize("head", HEADS)
 def test_training_is_deterministic_on_cuda(head):
     from das.config import Compute
+
     from das.engine.device import prepare
 
     prepare(Compute(device="cuda"))

@@ -1,5 +1,4 @@
 import torch
-
 from das.search.adam import Adam
 
 

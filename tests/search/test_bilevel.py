@@ -1,8 +1,8 @@
 import pytest
 import torch
+from das.config import check
 
 from das import data
-from das.config import check
 from das.data.sets import Dataset, ImageSet
 from das.errors import DasError
 from das.search.bilevel import BilevelSearch

@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
-
 from das.engine.model import load_model
+from PIL import Image
 
 ROOT = Path(__file__).parents[2]
 STUDY = """

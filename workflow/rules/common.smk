@@ -1,40 +1,45 @@
-"""The study, read and validated once, and what the rules ask of it."""
+"""The study, read and validated once, and what the rules ask of it. Paths and digests come from the package."""
 
 import os
+import sys
 
-from das.config import digest, load_study, policy_settings
 from das.errors import DasError
+from das.study import load_study, of_method, of_policy, of_study, registry, results
+from das.study.runs import searched_policies, searches_of
+from das.study.sources import fetched
 
 STUDY_FILES = ["params.yaml", *workflow.config_settings.configfiles]
-
 if workflow.config_settings.config:
     raise WorkflowError(
         "--config is not recorded with the results; put the change in a file and use --configfile"
     )
-SEGMENTATION_FILES = ["params.yaml", "config/segmentation.yaml"]
 try:
     STUDY = load_study(STUDY_FILES)
-    SEGMENTATION = load_study(SEGMENTATION_FILES)  # made beside the study, by name
+    UNFIT = results.audit(STUDY) if workflow.is_main_process else {}
 except DasError as error:
     raise WorkflowError(str(error))
 
+# What stands in a place and cannot stand for it (other settings, other images, edited, damaged) is named and made again.
+for path, why in UNFIT.items():
+    print(f"{path}: {why}; it is made again where it is needed", file=sys.stderr)
+if UNFIT:
+    workflow.dag_settings.forcerun = set(workflow.dag_settings.forcerun) | {
+        str(path) for path in UNFIT
+    }
+
 os.environ.update(DAS_STUDY=os.pathsep.join(map(str, STUDY_FILES)))  # read by `das`
+NAME = STUDY.name
+GRID = STUDY.study
+TASK = registry.lookup("task", STUDY.task)
 GPUS = 1 if STUDY.compute.device == "cuda" else 0
 MEMORY_MB = (
     2000  # a CPU-sized job; a profile's set-resources raises it for larger studies
 )
-STUDIES = {study.study.name: study for study in (SEGMENTATION, STUDY)}.values()
-METHODS = SEGMENTATION.methods | STUDY.methods
-POLICIES = SEGMENTATION.policies | STUDY.policies
-TRAINED = [name for name, method in METHODS.items() if not method.weights_of]
-TESTED = [name for name, method in METHODS.items() if method.weights_of]
-FETCHED = {
-    dataset.folder.removeprefix("data/raw/"): name
-    for name, dataset in STUDY.datasets.items()
-    if dataset.folder.startswith("data/raw/")
-}
-SEARCHED = [name for name, policy in POLICIES.items() if policy.source == "search"]
-CONTROLS = [name for name, policy in POLICIES.items() if policy.source != "search"]
+POLICIES = {name: source.source == "search" for name, source in STUDY.policies.items()}
+METHODS = {name: bool(method.weights_of) for name, method in STUDY.methods.items()}
+FETCHED = {name: data.folder for name, data in STUDY.datasets.items() if fetched(data)}
+DIGEST = results.digest(STUDY.model_dump())
+RUNS = of_study(STUDY)
 
 
 def one_of(names):
@@ -43,176 +48,55 @@ def one_of(names):
 
 
 wildcard_constraints:
-    dataset=one_of(SEGMENTATION.datasets | STUDY.datasets),
-    backbone=one_of(SEGMENTATION.backbones | STUDY.backbones),
+    dataset=one_of(STUDY.datasets),
+    backbone=one_of(STUDY.backbones),
     seed=r"\d+",
 
 
-def study_of(wildcards):
-    """The study that a data set's results belong to: the present one, if it knows the data set."""
-    return STUDY if wildcards.dataset in STUDY.datasets else SEGMENTATION
+# Inputs of searches, trainings and tests are `ancient`: whether a result still stands is asked of its content, above,
+# and not of the age of files, which copying and restoring change.
 
 
-def option_of(study):
-    """How `das` is told a study that is not the present one."""
-    files = () if study is STUDY else SEGMENTATION_FILES
-    return " ".join(f"--study {file}" for file in files)
+def method_run(wildcards):
+    where = (wildcards.dataset, wildcards.backbone)
+    return of_method(STUDY, *where, wildcards.method, wildcards.seed)
 
 
-def study_option(wildcards, output):
-    """`option_of` a data set's study. It says where settings stand and not what they are, so a change of it is no
-    reason to run again: Snakemake leaves functions of `output` out of what it compares.
-    """
-    return option_of(study_of(wildcards))
-
-
-def number_of(wildcards, method=None):
-    return study_of(wildcards).number(
-        wildcards.dataset,
-        wildcards.backbone,
-        method or wildcards.method,
-        wildcards.seed,
-    )
+def policy_run(wildcards):
+    where = (wildcards.dataset, wildcards.backbone)
+    return of_policy(STUDY, *where, wildcards.policy, wildcards.seed)
 
 
 def data_mark(wildcards):
-    """What says that a data set is there: the mark of a fetched one, the checksums of an embedded one."""
-    folder = study_of(wildcards).datasets[wildcards.dataset].folder
-    if folder.startswith("data/raw/"):
-        return [ancient(f"{folder}/prepared.json")]
-    return [f"{folder}/SHA256SUMS"] if folder.startswith("data/embedded/") else []
+    """What says that a data set which is fetched is there."""
+    folder = FETCHED.get(wildcards.dataset)
+    return [ancient(f"{folder}/prepared.json")] if folder else []
 
 
 def data_files(wildcards):
-    """The mark of a data set and its card, which says itself of which images it is: its age means nothing."""
-    return [*data_mark(wildcards), ancient(f"results/data/{wildcards.dataset}.json")]
+    return [
+        *data_mark(wildcards),
+        ancient(str(results.card_path(NAME, wildcards.dataset))),
+    ]
 
 
-def policy_file(wildcards):
-    return number_of(wildcards).policy_path() or []
+def read_files(wildcards):
+    """The files of other runs that a method reads: its policy, another method's weights."""
+    return [
+        ancient(str(other.files[role]))
+        for role, other in method_run(wildcards).reads.items()
+    ]
 
 
-def policy_source_files(wildcards):
-    path = study_of(wildcards).policies[wildcards.policy].path
-    return [path] if path else []
+def data_of_the_grid():
+    return [
+        FETCHED[name] + "/prepared.json" for name in GRID.datasets if name in FETCHED
+    ]
 
 
-def borrowed_checkpoint(wildcards):
-    return number_of(wildcards).trained_by.checkpoint_path()
+def searched():
+    return [str(run.main) for run in searches_of(STUDY)]
 
 
-# Digests of all that a result depends on: a change of settings reruns what it touches, and nothing else.
-
-
-def data_digest(wildcards):
-    dataset = study_of(wildcards).datasets[wildcards.dataset]
-    return digest(dataset.model_dump(include={"reader", "options"}))
-
-
-def policy_digest(wildcards):
-    study = study_of(wildcards)
-    dataset = study.datasets[wildcards.dataset]
-    backbone = study.backbones[wildcards.backbone]
-    return digest(
-        {
-            "policy": policy_settings(study, wildcards.policy),
-            "dataset": dataset.model_dump(
-                exclude={"title", "recipe", "sources", "root"}
-            ),
-            "backbone": backbone.model_dump(exclude={"title"}),
-            "compute": study.compute.model_dump(),
-        }
-    )
-
-
-def bank_digest(wildcards):
-    """What every retrained policy of the bank depends on besides itself."""
-    dataset = STUDY.datasets[wildcards.dataset]
-    return digest(
-        {
-            "dataset": dataset.model_dump(
-                exclude={"title", "recipe", "sources", "root"}
-            ),
-            "backbone": STUDY.backbones[wildcards.backbone].model_dump(
-                exclude={"title"}
-            ),
-            "recipe": STUDY.recipes[dataset.recipe].model_dump(),
-            "bank": STUDY.policy_benchmark.model_dump(),
-            "compute": STUDY.compute.model_dump(),
-        }
-    )
-
-
-def measured_search_digest(wildcards):
-    policy = STUDY.methods[wildcards.method].policy
-    return digest(
-        {
-            "policy": policy_settings(STUDY, policy),
-            "bank": bank_digest(wildcards),
-        }
-    )
-
-
-def number_digest(wildcards):
-    return digest(number_of(wildcards).settings())
-
-
-def study_digest(study=STUDY):
-    return digest(study.model_dump())
-
-
-def number_files(study=STUDY):
-    return [number.number_path() for number in study.numbers()]
-
-
-def published_files(study):
-    """What the tables quote beside a study's own numbers."""
-    if study.task == "segmentation":
-        return []
-    return ["data/published/published_numbers.csv", "data/published/das_paper.csv"]
-
-
-def searched_policy_files(study=STUDY):
-    return expand(
-        "results/policies/{dataset}/{backbone}/{policy}/seed{seed}.yaml",
-        dataset=study.study.datasets,
-        backbone=study.study.backbones,
-        policy=study.searched_policies(),
-        seed=study.study.seeds,
-    )
-
-
-def tables_of(study):
-    """Files of a study's tables, without their suffixes."""
-    if study.task == "segmentation":
-        names = ["segmentation", "search"]
-    else:
-        names = ["accuracy", "published", "search", "search_cost"]
-    return expand(f"results/tables/{study.study.name}/{{table}}", table=names)
-
-
-TABLES = expand("{table}.csv", table=tables_of(STUDY))
-FIGURE_FOLDER = f"results/figures/{STUDY.study.name}"
-FILM_STRIPS = expand(
-    "film_strip_{dataset}_{backbone}_{policy}_seed{seed}",
-    dataset=STUDY.study.datasets,
-    backbone=STUDY.study.backbones,
-    policy=STUDY.searched_policies(),
-    seed=STUDY.study.seeds,
-)
-SELECTIONS = {
-    STUDY.searches[STUDY.policies[policy].search].selection
-    for policy in STUDY.searched_policies()
-}
-FIGURES = [
-    "accuracy",
-    "compute",
-    *(["alpha"] if SELECTIONS - {"tournament"} else []),
-    *(["tournaments"] if "tournament" in SELECTIONS else []),
-    *FILM_STRIPS,
-]
-RECEPTIVE_FIELDS = expand(
-    "receptive_field_{dataset}_{backbone}",
-    dataset=STUDY.study.datasets,
-    backbone=STUDY.study.backbones,
-)
+TABLES = [f"results/tables/{NAME}/{table}" for table in TASK.facts["tables"]]
+FIGURES = f"results/figures/{NAME}"

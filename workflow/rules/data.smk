@@ -1,24 +1,25 @@
 """Data sets: fetched from their publishers where they are not in the repository, and measured."""
 
+for name, folder in FETCHED.items():
 
-rule fetch:
-    """Fetch and prepare a data set; where it needs a login, say which files to put where."""
-    output:
-        "data/raw/{folder}/prepared.json",
-    log:
-        "results/logs/data/{folder}.log",
-    wildcard_constraints:
-        folder=one_of(FETCHED),
-    conda:
-        "../envs/das.yaml"
-    resources:
-        mem_mb=MEMORY_MB,
-    params:
-        dataset=lambda wildcards: FETCHED[wildcards.folder],
-    message:
-        "fetch {params.dataset} into data/raw/{wildcards.folder}"
-    shell:
-        "das fetch {params.dataset} > {log} 2>&1"
+    rule:
+        """Fetch and prepare a data set; where it needs a login, say which files to put where."""
+        name:
+            f"fetch_{name}"
+        output:
+            f"{folder}/prepared.json",
+        log:
+            f"results/logs/data/fetch_{name}.log",
+        conda:
+            "../envs/das.yaml"
+        resources:
+            mem_mb=MEMORY_MB,
+        params:
+            dataset=name,
+        message:
+            f"fetch {name}"
+        shell:
+            "das fetch {params.dataset} > {log:q} 2>&1"
 
 
 rule describe:
@@ -26,17 +27,14 @@ rule describe:
     input:
         data_mark,
     output:
-        "results/data/{dataset}.json",
+        f"results/data/{NAME}/{{dataset}}.json",
     log:
-        "results/logs/data/describe_{dataset}.log",
+        f"results/logs/data/{NAME}/{{dataset}}.log",
     conda:
         "../envs/das.yaml"
     resources:
         mem_mb=MEMORY_MB,
-    params:
-        settings=data_digest,
-        study=study_option,
     message:
         "describe {wildcards.dataset}"
     shell:
-        "das describe {wildcards.dataset} {params.study} > {log} 2>&1"
+        "das describe {wildcards.dataset} > {log:q} 2>&1"

@@ -1,4 +1,4 @@
-"""Folders as targets: `snakemake results/numbers/DATASET/BACKBONE` makes everything of the study below it.
+"""Folders as targets: `snakemake results/numbers/STUDY/DATASET/BACKBONE` makes everything of the study below it.
 
 These are what DVC keeps versions of (dvc.yaml).
 """
@@ -7,19 +7,15 @@ These are what DVC keeps versions of (dvc.yaml).
 def folder_contents():
     """{folder: files of the study that belong into it}, for each data set and backbone of the grid."""
     folders = {}
-    for number in [number for study in STUDIES for number in study.numbers()]:
-        below = f"{number.dataset}/{number.backbone}"
-        method = number.study.methods[number.method]
-        folders.setdefault(f"results/numbers/{below}", []).append(number.number_path())
-        if number.policy_path():
-            folders.setdefault(f"results/policies/{below}", []).append(
-                number.policy_path()
-            )
-        if not method.weights_of:
-            folders.setdefault(f"results/checkpoints/{below}", []).append(
-                number.checkpoint_path()
-            )
-    return {folder: sorted(set(files)) for folder, files in folders.items()}
+    for run in RUNS:
+        for kind, files in {
+            "numbers": {"number": run.number},
+            "policies": run.made_by.files if run.made_by else {},
+            "checkpoints": {"checkpoint": run.trained.checkpoint},
+        }.items():
+            folder = f"results/{kind}/{NAME}/{run.dataset}/{run.backbone}"
+            folders.setdefault(folder, set()).update(map(str, files.values()))
+    return {folder: sorted(files) for folder, files in folders.items() if files}
 
 
 for folder, files in folder_contents().items():

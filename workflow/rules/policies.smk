@@ -6,51 +6,44 @@ rule search:
     input:
         data=data_files,
     output:
-        policy="results/policies/{dataset}/{backbone}/{policy}/seed{seed}.yaml",
-        history="results/policies/{dataset}/{backbone}/{policy}/seed{seed}.history.json",
-        run="results/policies/{dataset}/{backbone}/{policy}/seed{seed}.run.json",
-        halves="results/policies/{dataset}/{backbone}/{policy}/seed{seed}.halves.json",
+        policy=f"results/policies/{NAME}/{{dataset}}/{{backbone}}/{{policy}}/seed{{seed}}.yaml",
+        history=f"results/policies/{NAME}/{{dataset}}/{{backbone}}/{{policy}}/seed{{seed}}.history.json",
+        run=f"results/policies/{NAME}/{{dataset}}/{{backbone}}/{{policy}}/seed{{seed}}.run.json",
+        halves=f"results/policies/{NAME}/{{dataset}}/{{backbone}}/{{policy}}/seed{{seed}}.halves.json",
     log:
-        "results/logs/policies/{dataset}/{backbone}/{policy}/seed{seed}.log",
+        f"results/logs/policies/{NAME}/{{dataset}}/{{backbone}}/{{policy}}/seed{{seed}}.log",
     benchmark:
-        "results/benchmarks/policies/{dataset}/{backbone}/{policy}/seed{seed}.tsv"
+        f"results/benchmarks/policies/{NAME}/{{dataset}}/{{backbone}}/{{policy}}/seed{{seed}}.tsv"
     wildcard_constraints:
-        policy=one_of(SEARCHED),
+        policy=one_of(name for name, is_searched in POLICIES.items() if is_searched),
     conda:
         "../envs/das.yaml"
     threads: STUDY.compute.threads
     resources:
         mem_mb=MEMORY_MB,
         gpu=GPUS,
-    params:
-        settings=policy_digest,
-        study=study_option,
     message:
         "search {wildcards.policy} on {wildcards.dataset} with {wildcards.backbone}, seed {wildcards.seed}"
     shell:
-        "das search {wildcards.dataset} {wildcards.backbone} {wildcards.policy} --seed {wildcards.seed} {params.study}"
-        " > {log} 2>&1"
+        "das search {wildcards.dataset} {wildcards.backbone} {wildcards.policy} --seed {wildcards.seed}"
+        " > {log:q} 2>&1"
 
 
 rule control_policy:
-    """Make a policy that nothing searched: random, identical frames, uniform, single, or from a file."""
-    input:
-        files=policy_source_files,
+    """Make a policy that nothing searched: random, identical frames, uniform, single, or from a file. No images."""
     output:
-        policy="results/policies/{dataset}/{backbone}/{policy}/seed{seed}.yaml",
+        policy=f"results/policies/{NAME}/{{dataset}}/{{backbone}}/{{policy}}/seed{{seed}}.yaml",
+        run=f"results/policies/{NAME}/{{dataset}}/{{backbone}}/{{policy}}/seed{{seed}}.run.json",
     log:
-        "results/logs/policies/{dataset}/{backbone}/{policy}/seed{seed}.log",
+        f"results/logs/policies/{NAME}/{{dataset}}/{{backbone}}/{{policy}}/seed{{seed}}.log",
     wildcard_constraints:
-        policy=one_of(CONTROLS),
+        policy=one_of(name for name, is_searched in POLICIES.items() if not is_searched),
     conda:
         "../envs/das.yaml"
     resources:
         mem_mb=MEMORY_MB,
-    params:
-        settings=policy_digest,
-        study=study_option,
     message:
         "policy {wildcards.policy} for {wildcards.dataset} with {wildcards.backbone}, seed {wildcards.seed}"
     shell:
-        "das search {wildcards.dataset} {wildcards.backbone} {wildcards.policy} --seed {wildcards.seed} {params.study}"
-        " > {log} 2>&1"
+        "das search {wildcards.dataset} {wildcards.backbone} {wildcards.policy} --seed {wildcards.seed}"
+        " > {log:q} 2>&1"

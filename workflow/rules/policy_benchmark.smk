@@ -3,7 +3,7 @@
 snakemake --cores 1 results/policy_benchmark --configfile config/policy_benchmark.yaml
 """
 
-BENCHMARK = "results/policy_benchmark"
+BENCHMARK = f"results/policy_benchmark/{NAME}"
 
 
 rule measure_search:
@@ -12,10 +12,11 @@ rule measure_search:
         data=data_files,
     output:
         f"{BENCHMARK}/{{dataset}}/{{backbone}}/searches/{{method}}/seed{{seed}}.json",
+        f"{BENCHMARK}/{{dataset}}/{{backbone}}/searches/{{method}}/seed{{seed}}.run.json",
     log:
-        "results/logs/policy_benchmark/{dataset}/{backbone}/{method}/seed{seed}.log",
+        f"results/logs/policy_benchmark/{NAME}/{{dataset}}/{{backbone}}/{{method}}/seed{{seed}}.log",
     wildcard_constraints:
-        method=one_of(STUDY.methods),
+        method=one_of(GRID.methods),
     conda:
         "../envs/das.yaml"
     threads: STUDY.compute.threads
@@ -23,12 +24,12 @@ rule measure_search:
         mem_mb=MEMORY_MB,
         gpu=GPUS,
     params:
-        settings=measured_search_digest,
+        study=DIGEST,
     message:
         "measure the search {wildcards.method} on {wildcards.dataset}, seed {wildcards.seed}"
     shell:
-        "python -m das.analysis.policy_benchmark score {wildcards.dataset} {wildcards.backbone}"
-        " {wildcards.method} {wildcards.seed} > {log} 2>&1"
+        "das benchmark score {wildcards.dataset} {wildcards.backbone} {wildcards.method} --seed {wildcards.seed}"
+        " > {log:q} 2>&1"
 
 
 rule retrain_bank:
@@ -36,15 +37,15 @@ rule retrain_bank:
     input:
         data=data_files,
         searches=expand(
-            rules.measure_search.output,
-            method=STUDY.study.methods,
-            seed=STUDY.study.seeds,
+            rules.measure_search.output[0],
+            method=GRID.methods,
+            seed=GRID.seeds,
             allow_missing=True,
         ),
     output:
         f"{BENCHMARK}/{{dataset}}/{{backbone}}/policies.csv",
     log:
-        "results/logs/policy_benchmark/{dataset}/{backbone}/retrain.log",
+        f"results/logs/policy_benchmark/{NAME}/{{dataset}}/{{backbone}}/retrain.log",
     conda:
         "../envs/das.yaml"
     threads: STUDY.compute.threads
@@ -52,41 +53,46 @@ rule retrain_bank:
         mem_mb=MEMORY_MB,
         gpu=GPUS,
     params:
-        settings=bank_digest,
+        study=DIGEST,
     message:
         "retrain the bank of policies on {wildcards.dataset}"
     shell:
-        "python -m das.analysis.policy_benchmark retrain {wildcards.dataset} {wildcards.backbone}"
-        " > {log} 2>&1"
+        "das benchmark retrain {wildcards.dataset} {wildcards.backbone} > {log:q} 2>&1"
 
 
 rule policy_benchmark:
     """Tables of the benchmark: what each search's score and choice are worth."""
-    name:
-        BENCHMARK
     input:
         expand(
             rules.retrain_bank.output,
-            dataset=STUDY.study.datasets,
-            backbone=STUDY.study.backbones,
+            dataset=GRID.datasets,
+            backbone=GRID.backbones,
         ),
     output:
         f"{BENCHMARK}/report.md",
         expand(
             f"{BENCHMARK}/{{dataset}}/{{backbone}}/{{table}}.csv",
-            dataset=STUDY.study.datasets,
-            backbone=STUDY.study.backbones,
+            dataset=GRID.datasets,
+            backbone=GRID.backbones,
             table=["searches", "bank"],
         ),
     log:
-        "results/logs/policy_benchmark/report.log",
+        f"results/logs/policy_benchmark/{NAME}/report.log",
     conda:
         "../envs/das.yaml"
     resources:
         mem_mb=MEMORY_MB,
     params:
-        study=study_digest(),
+        study=DIGEST,
     message:
         "tables of the policy benchmark"
     shell:
-        "python -m das.analysis.policy_benchmark report > {log} 2>&1"
+        "das benchmark report > {log:q} 2>&1"
+
+
+rule all_policy_benchmark:
+    """All of it: `snakemake results/policy_benchmark`."""
+    name:
+        "results/policy_benchmark"
+    input:
+        rules.policy_benchmark.output,

@@ -1,102 +1,121 @@
-"""Tables and figures: they read small JSON numbers and policies, never a checkpoint."""
-
-for study in STUDIES:
-
-    rule:
-        """Write a study's tables as CSV, Markdown and LaTeX."""
-        name:
-            f"{study.study.name}_tables"
-        input:
-            numbers=number_files(study),
-            policies=searched_policy_files(study),
-            published=published_files(study),
-        output:
-            report(
-                expand("{table}.csv", table=tables_of(study)),
-                caption="../report/tables.rst",
-                category="Tables",
-            ),
-            expand(
-                "{table}.{format}",
-                table=tables_of(study),
-                format=["md", "tex"],
-            ),
-        log:
-            f"results/logs/tables/{study.study.name}.log",
-        conda:
-            "../envs/das.yaml"
-        resources:
-            mem_mb=MEMORY_MB,
-        params:
-            settings=study_digest(study),
-            study=lambda wildcards, output, study=study: option_of(study),
-        message:
-            f"tables of the study {study.study.name}"
-        shell:
-            "das tables {params.study} > {log} 2>&1"
-
-    rule:
-        """All tables of a study, by its name: `snakemake results/tables/segmentation`."""
-        name:
-            f"results/tables/{study.study.name}"
-        input:
-            expand("{table}.csv", table=tables_of(study)),
+"""Tables and figures: they read small JSON numbers and policies, and a few images to show things on."""
 
 
-rule figures:
-    """Draw the study's figures as PNG and PDF."""
+def film_strips():
+    return [
+        f"film_strip_{run.dataset}_{run.backbone}_{run.policy}_seed{run.seed}"
+        for run in searches_of(STUDY)
+    ]
+
+
+def selections():
+    """One figure for the searches that read alpha, one for tournaments."""
+    rules_used = {
+        STUDY.searches[STUDY.policies[p].search].selection
+        for p in searched_policies(STUDY)
+    }
+    by_alpha = [
+        registry.lookup("selection", rule).facts.get("reads_alpha", True)
+        for rule in rules_used
+    ]
+    return [
+        *(["alpha"] if any(by_alpha) else []),
+        *(["tournaments"] if not all(by_alpha) else []),
+    ]
+
+
+FIELDS = [
+    f"receptive_field_{dataset}_{backbone}"
+    for dataset in GRID.datasets
+    for backbone in GRID.backbones
+]
+
+
+rule tables:
+    """Write the study's tables as CSV, Markdown and LaTeX."""
     input:
-        numbers=number_files(),
-        policies=searched_policy_files(),
+        numbers=[str(run.number) for run in RUNS],
+        policies=searched(),
+        published=TASK.facts.get("published", []),
     output:
         report(
-            expand(f"{FIGURE_FOLDER}/{{figure}}.png", figure=FIGURES),
-            caption="../report/figures.rst",
-            category="Figures",
+            expand("{table}.csv", table=TABLES),
+            caption="../report/tables.rst",
+            category="Tables",
         ),
-        expand(f"{FIGURE_FOLDER}/{{figure}}.pdf", figure=FIGURES),
+        expand("{table}.{format}", table=TABLES, format=["md", "tex"]),
     log:
-        f"results/logs/figures/{STUDY.study.name}.log",
+        f"results/logs/tables/{NAME}.log",
     conda:
         "../envs/das.yaml"
     resources:
         mem_mb=MEMORY_MB,
     params:
-        study=study_digest(),
+        study=DIGEST,
     message:
-        "figures of the study {STUDY.study.name}"
+        f"tables of the study {NAME}"
     shell:
-        "das figures > {log} 2>&1"
+        "das tables > {log:q} 2>&1"
+
+
+rule figures:
+    """Draw the study's figures as PNG and PDF."""
+    input:
+        numbers=[str(run.number) for run in RUNS],
+        policies=searched(),
+        data=[ancient(path) for path in data_of_the_grid()],
+    output:
+        report(
+            expand(
+                f"{FIGURES}/{{figure}}.png",
+                figure=["accuracy", "compute", *selections(), *film_strips()],
+            ),
+            caption="../report/figures.rst",
+            category="Figures",
+        ),
+        expand(
+            f"{FIGURES}/{{figure}}.pdf",
+            figure=["accuracy", "compute", *selections(), *film_strips()],
+        ),
+    log:
+        f"results/logs/figures/{NAME}.log",
+    conda:
+        "../envs/das.yaml"
+    resources:
+        mem_mb=MEMORY_MB,
+    params:
+        study=DIGEST,
+    message:
+        f"figures of the study {NAME}"
+    shell:
+        "das figures > {log:q} 2>&1"
 
 
 rule receptive_fields:
     """Draw where in the image a network looks through each kind of video, with the areas as CSV."""
     input:
-        policies=searched_policy_files(),
+        policies=searched(),
+        data=[ancient(path) for path in data_of_the_grid()],
     output:
         report(
-            expand(f"{FIGURE_FOLDER}/{{figure}}.png", figure=RECEPTIVE_FIELDS),
+            expand(f"{FIGURES}/{{figure}}.png", figure=FIELDS),
             caption="../report/figures.rst",
             category="Figures",
         ),
-        expand(
-            f"{FIGURE_FOLDER}/{{figure}}.{{format}}",
-            figure=RECEPTIVE_FIELDS,
-            format=["pdf", "csv"],
-        ),
+        expand(f"{FIGURES}/{{figure}}.{{format}}", figure=FIELDS, format=["pdf", "csv"]),
     log:
-        f"results/logs/figures/{STUDY.study.name}_receptive_fields.log",
+        f"results/logs/figures/{NAME}_receptive_fields.log",
     conda:
         "../envs/das.yaml"
     threads: STUDY.compute.threads
     resources:
         mem_mb=MEMORY_MB,
     params:
-        study=study_digest(),
+        study=DIGEST,
     message:
-        "receptive fields of the study {STUDY.study.name}"
+        f"receptive fields of the study {NAME}"
     shell:
-        "das receptive-fields > {log} 2>&1"
+        "das receptive-fields > {log:q} 2>&1"
 
 
 rule all_tables:
@@ -104,13 +123,4 @@ rule all_tables:
     name:
         "results/tables"
     input:
-        TABLES,
-
-
-rule all_figures:
-    """All figures of the study: `snakemake results/figures`."""
-    name:
-        "results/figures"
-    input:
-        rules.figures.output,
-        rules.receptive_fields.output,
+        rules.tables.output,

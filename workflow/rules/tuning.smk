@@ -1,19 +1,29 @@
 """Settings of methods, chosen on held-out training images (docs/protocol.md): `snakemake results/tuning`."""
 
 
+def tuned_files(wildcards):
+    """The policy that a tuned method's trials look through."""
+    run = of_method(
+        STUDY,
+        wildcards.dataset,
+        wildcards.backbone,
+        wildcards.method,
+        STUDY.tuning.seed,
+    )
+    return [ancient(str(other.files[role])) for role, other in run.reads.items()]
+
+
 rule tune:
     """Try a method's settings on a part of the training set, and score them on the rest."""
     input:
         data=data_files,
-        policy=lambda wildcards: STUDY.number(
-            wildcards.dataset, wildcards.backbone, wildcards.method, STUDY.tuning.seed
-        ).policy_path()
-        or [],
+        files=tuned_files,
     output:
-        trials=f"results/tuning/{STUDY.study.name}/{{dataset}}/{{backbone}}/{{method}}.json",
-        split=f"results/tuning/{STUDY.study.name}/{{dataset}}/{{backbone}}/{{method}}.split.json",
+        trials=f"results/tuning/{NAME}/{{dataset}}/{{backbone}}/{{method}}.json",
+        split=f"results/tuning/{NAME}/{{dataset}}/{{backbone}}/{{method}}.split.json",
+        run=f"results/tuning/{NAME}/{{dataset}}/{{backbone}}/{{method}}.run.json",
     log:
-        f"results/logs/tuning/{STUDY.study.name}/{{dataset}}/{{backbone}}/{{method}}.log",
+        f"results/logs/tuning/{NAME}/{{dataset}}/{{backbone}}/{{method}}.log",
     wildcard_constraints:
         method=one_of(STUDY.tuning.grids),
     conda:
@@ -22,12 +32,10 @@ rule tune:
     resources:
         mem_mb=MEMORY_MB,
         gpu=GPUS,
-    params:
-        study=study_digest(),
     message:
         "tune {wildcards.method} on {wildcards.dataset} with {wildcards.backbone}"
     shell:
-        "das tune {wildcards.dataset} {wildcards.backbone} {wildcards.method} > {log} 2>&1"
+        "das tune {wildcards.dataset} {wildcards.backbone} {wildcards.method} > {log:q} 2>&1"
 
 
 rule chosen_settings:
@@ -35,22 +43,22 @@ rule chosen_settings:
     input:
         expand(
             rules.tune.output.trials,
-            dataset=STUDY.study.datasets,
-            backbone=STUDY.study.backbones,
+            dataset=GRID.datasets,
+            backbone=GRID.backbones,
             method=STUDY.tuning.grids,
         ),
     output:
-        f"results/tuning/{STUDY.study.name}.yaml",
+        f"results/tuning/{NAME}.yaml",
     log:
-        f"results/logs/tuning/{STUDY.study.name}.log",
+        f"results/logs/tuning/{NAME}.log",
     conda:
         "../envs/das.yaml"
     resources:
         mem_mb=MEMORY_MB,
     message:
-        "chosen settings of the study {STUDY.study.name}"
+        f"chosen settings of the study {NAME}"
     shell:
-        "das chosen-settings > {log} 2>&1"
+        "das chosen-settings > {log:q} 2>&1"
 
 
 rule all_tuning:

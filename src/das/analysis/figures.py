@@ -13,8 +13,9 @@ from torch import Tensor
 
 from das.analysis import results
 from das.analysis.tables import accuracy_table
-from das.config import Study
 from das.files import publish
+from das.study.registry import lookup
+from das.study.schema import Study
 from das.video.policy import Policy
 from das.video.schedule import strengths
 from das.video.transform import ImageToVideo
@@ -138,7 +139,7 @@ def accuracy_by_method(study: Study) -> Figure:
             panel.axvline(reference, color="tab:blue", lw=0.8, ls=":")
             panel.set_yticks(range(len(rows)), rows.method)
             panel.invert_yaxis()
-            label = f"test {study.score} after the last epoch, % (bars: 95 % interval)"
+            label = f"test {score_of(study)} after the last epoch, % (bars: 95 % interval)"
             panel.set(title=f"{dataset}\n{backbone}", xlabel=label)
     return figure
 
@@ -171,7 +172,7 @@ def accuracy_against_compute(study: Study) -> Figure:
                 panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
                 panel.xaxis.set_major_formatter("{x:g}")
                 panel.xaxis.set_minor_formatter(NullFormatter())
-            row[0].set_ylabel(f"test {study.score} after the last epoch, %")
+            row[0].set_ylabel(f"test {score_of(study)} after the last epoch, %")
             row[0].set_title(f"{dataset}, {backbone}", loc="left")
         handles = {
             label: handle
@@ -180,6 +181,11 @@ def accuracy_against_compute(study: Study) -> Figure:
         }
         figure.legend(handles.values(), handles.keys(), loc="outside right center")
     return figure
+
+
+def score_of(study: Study) -> str:
+    """What a test's headline is called in the study's task."""
+    return lookup("task", study.task).facts["score"]
 
 
 def write_figures(study: Study, folder: Path, pictures: dict[str, Tensor]) -> None:

@@ -10,9 +10,10 @@ import pandas as pd
 
 from das.analysis import results
 from das.analysis.statistics import estimate
-from das.augment.names import read
-from das.config import Method, Study
 from das.errors import DasError
+from das.study.augmentations import read
+from das.study.runs import of_method
+from das.study.schema import Method, Study
 
 FOLDER = Path("data/published")
 PAPER = "das_paper.csv"
@@ -72,7 +73,7 @@ def published_table(study: Study, folder: Path = FOLDER) -> pd.DataFrame:
             names & (published.dataset == study.datasets[dataset].reader) & published.backbone.isin([network, ""])
         ]
         ours = estimate(100 * group[group.made].accuracy.astype(float))
-        epochs = study.number(dataset, backbone, method, study.study.seeds[0]).epochs
+        epochs = of_method(study, dataset, backbone, method, study.study.seeds[0]).epochs
         for theirs in found.itertuples():
             rows.append({
                 "dataset": study.datasets[dataset].title,

@@ -18,12 +18,13 @@ from torch import Tensor, nn
 
 from das.analysis import results
 from das.analysis.figures import STYLE, save_figure
-from das.config import Study
 from das.errors import DasError
 from das.files import publish
 from das.models import VideoModel, video_model
 from das.seeding import derive
-from das.video.operations import OPERATIONS
+from das.study.runs import searched_policies
+from das.study.schema import Method, Study
+from das.video.operations import operation_named
 from das.video.policy import Choice, Edge, Policy
 from das.video.transform import ImageToVideo
 
@@ -108,7 +109,7 @@ def single_operations(frames: int, schedule: str = "mirrored") -> dict[str, Poli
     """The replicated image and each single move of the image, at half the largest magnitude its search draws."""
     policies = {f"{frames} identical frames": _single(Choice("identity"), frames, schedule)}
     for name in ("translate_x", "translate_y", "zoom", "rotate"):
-        magnitude = OPERATIONS[name].ranges[0].grid()[2]
+        magnitude = operation_named(name).ranges[0].grid()[2]
         policies[name] = _single(Choice(name, (magnitude,)), frames, schedule)
     return policies
 
@@ -123,6 +124,7 @@ def compare(
     policies: Mapping[str, Policy],
     *,
     fusion: str = "tsm",
+    fusion_options: Mapping | None = None,
     backbone_options: Mapping | None = None,
     networks: int = 8,
     seed: int = 0,
@@ -139,7 +141,13 @@ def compare(
             with torch.random.fork_rng():
                 torch.manual_seed(derive("receptive field", backbone, seed, number))
                 model = video_model(
-                    backbone, 10, frames, fusion=inside, in_channels=images.shape[1], backbone_options=backbone_options
+                    backbone,
+                    10,
+                    frames,
+                    fusion=inside,
+                    fusion_options={} if inside == "none" else fusion_options,
+                    in_channels=images.shape[1],
+                    backbone_options=backbone_options,
                 )
             total = total + effective(model, images, policy)
         fields[name] = total / networks, theoretical(model, images.shape[2:], policy)
@@ -196,21 +204,34 @@ def _brightness(influence):
     return np.log10(1e3 * influence + 1) / np.log10(1e3 + 1)
 
 
+def fused_method(study: Study) -> Method:
+    """The grid's first method that fuses frames of a searched policy: whose receptive field the figure shows. Without
+    one, the first that fuses at all, or the reference."""
+    methods = [study.methods[name] for name in study.study.methods]
+    fusing = [method for method in methods if method.fusion != "none"]
+    of_searches = [method for method in fusing if method.policy in searched_policies(study)]
+    return next(iter([*of_searches, *fusing]), study.methods[study.study.reference])
+
+
 def write_receptive_fields(study: Study, folder: Path, pictures: dict[str, Tensor]) -> None:
     """Draw the receptive fields of each data set and backbone, with the squares that hold given shares as CSV.
 
     Args:
         pictures: for each data set of the grid, a few images (N, C, H, W) in [0, 1].
     """
+    searches = results.searches(study)
+    how = fused_method(study)
     for dataset in study.study.datasets:
         for backbone, settings in ((name, study.backbones[name]) for name in study.study.backbones):
-            found = [s for s in results.searches(study) if (s["dataset"], s["backbone"]) == (dataset, backbone)]
+            found = [s for s in searches if (s["dataset"], s["backbone"]) == (dataset, backbone)]
             policies = {f"{s['policy']}, seed {s['seed']}": Policy.load(s["path"]) for s in found[:1]}
             frames = next((policy.frames for policy in policies.values()), 4)
             fields = compare(
                 settings.network,
                 pictures[dataset],
                 single_operations(frames) | policies,
+                fusion=how.fusion,
+                fusion_options=how.fusion_options,
                 backbone_options=settings.options,
             )
             name = f"receptive_field_{dataset}_{backbone}"

@@ -5,7 +5,7 @@ import pandas as pd
 from das.analysis import results
 from das.analysis.published import SEARCH_COST, read_published
 from das.analysis.verdict import verdict
-from das.config import Study
+from das.study.schema import Study
 from das.video.policy import Policy
 
 HOUR = 3600

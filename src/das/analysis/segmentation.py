@@ -13,16 +13,18 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from das.analysis.figures import STYLE, save_figure
+from das.analysis.results import standing
 from das.analysis.searches import readable_searches, search_table
 from das.analysis.statistics import estimate
 from das.analysis.tables import NOT_RUN, accuracy_table, readable_accuracy, write
-from das.config import Number, Study
 from das.data.batches import Batches
-from das.data.frames import IGNORE
+from das.data.crops import IGNORE
 from das.data.sets import Dataset
-from das.engine.model import load_model
-from das.engine.segmentation import SegmentationModel
+from das.engine.checkpoint import load_model
 from das.files import read_json
+from das.study.runs import MethodRun, of_method
+from das.study.schema import Study
+from das.tasks.segmentation import SegmentationModel
 from das.video.policy import Policy
 from das.video.registration import DenseConsensus
 
@@ -50,13 +52,13 @@ def _cells(study: Study):
 
 
 def _scores(study: Study, dataset: str, backbone: str, method: str) -> dict:
-    numbers = [study.number(dataset, backbone, method, seed) for seed in study.study.seeds]
-    tests = [read_json(n.number_path())["last"] for n in numbers if Path(n.number_path()).exists()]
+    runs = [of_method(study, dataset, backbone, method, seed) for seed in study.study.seeds]
+    tests = [read_json(run.number)["last"] for run in runs if standing(run)[0]]
     found: dict[str, list] = {name: [test[name] for test in tests] for name in EXTRAS}
     for test in tests:
         for label, value in test["class_iou"].items():
             found.setdefault(f"iou_{label}", []).append(value)
-    row = {"consensus": numbers[0].consensus}
+    row = {"consensus": runs[0].consensus}
     for name, values in found.items():
         score = estimate([100 * value for value in values if value is not None])
         row |= {name: score.mean, f"{name}_ci95": score.half_width}
@@ -155,15 +157,16 @@ def _picture(pixels: np.ndarray) -> np.ndarray:
     return pixels.clip(0, 1).transpose(1, 2, 0).squeeze()
 
 
-def write_predictions(number: Number, dataset: Dataset, policy: Policy | None) -> Path:
+def write_predictions(run: MethodRun, dataset: Dataset, policy: Policy | None) -> Path:
     """Draw `predictions_figure` for three test images, evenly taken, and return the path of the .png.
 
     Raises DasError for a checkpoint that is missing or damaged.
     """
-    model = load_model(number.trained_by.checkpoint_path(), policy or Policy.replicate(1), number.consensus)
+    model = load_model(run.trained.checkpoint, policy or Policy.replicate(1), run.consensus)
     chosen = torch.arange(PICTURES) * len(dataset.test) // PICTURES
     images, masks = next(Batches(dataset.test.subset(chosen), PICTURES).epoch())
-    title = f"{number.study.methods[number.method].title} ({number.consensus}), seed {number.seed}"
-    path = Path("results/figures/predictions", *map(str, list(number.identity.values())[:3]), f"seed{number.seed}.png")
+    title = f"{run.how.title} ({run.consensus}), seed {run.seed}"
+    name = f"predictions_{run.dataset}_{run.backbone}_{run.method}_seed{run.seed}.png"
+    path = Path("results/figures") / run.study / name
     save_figure(predictions_figure(model, images, masks, title), path)
     return path

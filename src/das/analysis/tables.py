@@ -8,9 +8,9 @@ from das.analysis import results
 from das.analysis.published import published_table
 from das.analysis.searches import readable_search_costs, readable_searches, search_cost_table, search_table
 from das.analysis.statistics import Estimate, estimate, holm, paired_difference, paired_p_value
-from das.config import Study
-from das.engine.provenance import code_fingerprint
 from das.files import publish
+from das.study import code
+from das.study.schema import Study
 
 NOT_RUN = "not run"
 COSTS = ("search_s", "train_s", "test_s")
@@ -23,8 +23,8 @@ def accuracy_table(study: Study) -> pd.DataFrame:
     method on the same seeds; `p_value` is its paired t test's, `p_holm` corrected for the number of the table's
     comparisons. `median_accuracy` is the mean over seeds of the last ten epochs' median. `train_frames` is relative to
     the reference; `search_s`, `train_s`, `test_s` are seconds on the device (`das.analysis.results.numbers`).
-    `older_code` counts the numbers that were made by other code than the present, `other_settings` those made with
-    other settings than the study's present ones.
+    `older_code` counts the numbers that were made by other code than the present; `refused` those that are there and
+    cannot stand for the study (`das.study.results.fault`), which count as not run, and `refused_because` says why.
     """
     everything = results.numbers(study)
     rows = []
@@ -53,12 +53,17 @@ def accuracy_table(study: Study) -> pd.DataFrame:
             "frames": made.frames.astype(float).mean(),
             "train_frames": made.train_frames.astype(float).mean() / against.train_frames.astype(float).mean(),
             **{cost: made[cost].astype(float).mean() for cost in COSTS},
-            "older_code": int((made.code != code_fingerprint()).sum()),
-            "other_settings": int((made.current == False).sum()),  # noqa: E712
+            "older_code": int(sum(run != code.fingerprint(_kind(study, method)) for run in made.code)),
+            "refused": int(group.fault.notna().sum()),
+            "refused_because": next(iter(group.fault.dropna()), ""),
         })  # fmt: skip
     table = pd.DataFrame(rows)
     table.insert(table.columns.get_loc("p_value") + 1, "p_holm", holm(table.p_value))
     return table
+
+
+def _kind(study: Study, method: str) -> str:
+    return "evaluation" if study.methods[method].weights_of else "training"
 
 
 def _by_seed(rows: pd.DataFrame) -> dict[int, float]:
@@ -110,7 +115,7 @@ def _p_value(value: float) -> str:
 def _remarks(row) -> str:
     remarks = [
         f"{row.older_code} made by other code" if row.older_code else "",
-        f"{row.other_settings} made with other settings" if row.other_settings else "",
+        f"{row.refused} not used: {row.refused_because}" if row.refused else "",
     ]
     return "; ".join(filter(None, remarks))
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from scipy.special import softmax
 
-from das.video.policy import IMAGE, Policy
+from das.video.policy import Policy
 
 #: A probability of the mixture must have changed by this share of an even one somewhere for alpha to count as moved.
 MOVED = 0.25
@@ -40,14 +40,5 @@ def _moved(alpha: list) -> bool:
 
 def _operations(policy: Policy) -> list[str]:
     """The operations on the edges that reach the video."""
-    found, waiting, seen = [], [len(policy.nodes) - 1], set()
-    while waiting:
-        node = waiting.pop()
-        if node in seen:
-            continue
-        seen.add(node)
-        for edge in policy.nodes[node]:
-            found += [choice.operation for choice in edge.mixture]
-            if edge.source != IMAGE:
-                waiting.append(edge.source)
-    return found
+    edges = (edge for node in policy.reaching() for edge in policy.nodes[node])
+    return [choice.operation for edge in edges for choice in edge.mixture]

@@ -1,50 +1,44 @@
-"""Training augmentations by name (`das.augment.names`). Importing the package costs no torch.
+"""Training augmentations (`das.augment.components`). Importing the package costs no torch.
 
-An augmentation is a callable (images, labels, generator) -> (images, labels): images float (B, C, H, W) in [0, 1] on
-any device; labels int64 (B,), label maps, or probabilities (B, K) once images are mixed; generator on the CPU. One
-with a ``start_epoch(generator)`` is told when an epoch starts. What acts on more than images and labels is an
-objective (`das.augment.objective`).
+What acts on more than images and labels is an objective (`das.augment.objective`).
 """
 
 from collections.abc import Callable, Sequence
-from importlib import import_module
 
-from das.augment.names import NAMES, Entry, read
+from das.study.augmentations import Listed, read
+from das.study.registry import Entry
 
-__all__ = ["NAMES", "build", "build_objective", "start_epoch"]
+__all__ = ["build", "build_objective", "read", "start_epoch"]
 
 
-def build(settings: Sequence[Entry], classes: int | None = None) -> list[Callable]:
-    """Return the augmentations that ``settings`` lists, in order: a name, or {name: {parameter: value}}.
+def build(listed: Sequence[Listed], classes: int | None = None) -> list[Callable]:
+    """Return the augmentations that ``listed`` names, in order: a name, or {name: {option: value}}.
 
     Objectives in the list are left out; ``classes`` K is needed where images are mixed. Raises DasError for what
-    `das.augment.names.read` refuses.
+    `das.study.augmentations.read` refuses.
 
     >>> build(["random_flip", {"random_crop": {"padding": 4}}])
     [RandomFlip(probability=0.5), RandomCrop(padding=4)]
     """
-    entries = [read(entry) for entry in settings]
     return [
-        _constructor(name)(**parameters, **({"classes": classes} if NAMES[name].classes else {}))
-        for name, parameters in entries
-        if NAMES[name].kind != "objective"
+        entry.load()(**options, **({"classes": classes} if entry.facts.get("mix") else {}))
+        for entry, options in map(read, listed)
+        if entry.kind == "augmentation"
     ]
 
 
-def build_objective(settings: Sequence[Entry]) -> Callable:
-    """Return the constructor (model, criterion, arithmetic) -> `das.augment.objective.Objective` for ``settings``."""
-    for name, parameters in map(read, settings):
-        if NAMES[name].kind == "objective":
-            return lambda *arguments: _constructor(name)(*arguments, **parameters)
-    return import_module("das.augment.objective").Objective
+def build_objective(listed: Sequence[Listed]) -> Callable:
+    """Return the constructor (model, criterion, arithmetic) -> `das.augment.objective.Objective` for ``listed``."""
+    for entry, options in map(read, listed):
+        if entry.kind == "objective":
+            return lambda *arguments: entry.load()(*arguments, **options)
+    return Entry("objective", "plain", "das.augment.objective:Objective").load()
 
 
 def start_epoch(steps: Sequence[Callable], generator) -> None:
-    """Tell those of ``steps`` that draw something once an epoch that one starts."""
+    """Tell those of ``steps`` that are an `das.data.augmentation.Augmentation` that an epoch starts."""
+    from das.data.augmentation import Augmentation
+
     for step in steps:
-        if hasattr(step, "start_epoch"):
+        if isinstance(step, Augmentation):
             step.start_epoch(generator)
-
-
-def _constructor(name: str) -> Callable:
-    return getattr(import_module(f"das.augment.{NAMES[name].module}"), NAMES[name].attribute)

@@ -7,13 +7,14 @@ from torch import Tensor
 from torchvision.transforms import v2
 
 from das.augment import operations
+from das.augment.base import Augmentation
 
 BINS = 10
 SPACE = v2.AutoAugment._AUGMENTATION_SPACE
 
 
 @dataclass(frozen=True)
-class AutoAugment:
+class AutoAugment(Augmentation):
     """One of the 25 sub-policies of torchvision's table ``policy`` (cifar10, imagenet or svhn) for each image: two
     operations, each applied with its own probability at its own level."""
 

@@ -6,12 +6,13 @@ import torch
 from torch import Tensor
 from torchvision.transforms import v2
 
+from das.augment.base import Augmentation
 from das.augment.draws import forked
 from das.augment.labels import probabilities
 
 
 @dataclass(frozen=True)
-class CutMix:
+class CutMix(Augmentation):
     """Paste a box of another image into every image: lambda ~ Beta(alpha, alpha) and one box a batch.
 
     The box has sides sqrt(1 - lambda) of the image's about a uniform centre, clipped to the image; labels are mixed

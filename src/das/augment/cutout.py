@@ -5,9 +5,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from das.augment.base import Augmentation
+
 
 @dataclass(frozen=True)
-class Cutout:
+class Cutout(Augmentation):
     """Blacken a square of ``size`` pixels about a uniformly drawn pixel; beyond the image's edge it is cut off.
 
     An even square reaches size/2 pixels up and left of its centre and size/2 - 1 down and right.

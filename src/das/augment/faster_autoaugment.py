@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from das.augment.base import SearchedAugmentation
 from das.augment.draws import forked
 from das.video import photometric
 from das.video.warp import centres
@@ -37,7 +38,7 @@ OPERATIONS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
 }
 
 
-class FasterAutoAugment(nn.Module):
+class FasterAutoAugment(SearchedAugmentation):
     """A learned policy; `search` learns it, calling it applies it.
 
     Each image is given one of ``sub_policies`` sub-policies by chance; each of its ``operations`` steps draws an
@@ -131,12 +132,6 @@ class FasterAutoAugment(nn.Module):
         classes: int,
         generator: torch.Generator,
     ) -> None:
-        """Learn the policy.
-
-        Args:
-            epoch_of: one epoch of training batches, images in [0, 1] and class indices.
-            make_critic: a network of that many outputs, images in [0, 1] to (B, outputs): classes and critic in one.
-        """
         with forked(generator):
             critic = make_critic(classes + 1)
             optimiser, policy_optimiser = (

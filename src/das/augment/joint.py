@@ -6,11 +6,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from das.augment.base import Augmentation
 from das.augment.standard import RandomScaleCrop as FromFiles
-from das.data.frames import IGNORE, Box, cut_batch
+from das.data.crops import IGNORE, Box, cut_batch
 
 
-class RandomScaleCrop(FromFiles):
+class RandomScaleCrop(FromFiles, Augmentation):
     """`das.augment.standard.RandomScaleCrop`, also for images and label maps in memory, each with its own draw.
 
     Images float (B, C, H, W) become (B, C, size, size), bilinear with antialiasing; label maps int64 (B, H, W) become

@@ -6,12 +6,13 @@ import torch
 from torch import Tensor
 from torchvision.transforms import v2
 
+from das.augment.base import Augmentation
 from das.augment.draws import forked
 from das.augment.labels import probabilities
 
 
 @dataclass(frozen=True)
-class Mixup:
+class Mixup(Augmentation):
     """Blend every image and label with another one's: lambda ~ Beta(alpha, alpha), one a batch.
 
     The partner is the neighbour in the shuffled batch (torchvision.transforms.v2.MixUp).

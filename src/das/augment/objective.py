@@ -17,7 +17,7 @@ class Objective(nn.Module):
 
     Args:
         model: images (B, C, H, W) in [0, 1] to logits (B, K), made of `video`, `normalize` and `network`
-            (das.engine.model.DasModel).
+            (das.tasks.classification.DasModel).
         criterion: logits and labels (classes or probabilities) to a scalar.
         arithmetic: makes the context (autocast) that forward passes run in.
     """

@@ -7,13 +7,14 @@ from torch import Tensor
 from torchvision.transforms import v2
 
 from das.augment import operations
+from das.augment.base import Augmentation
 
 BINS = 31
 SPACE = v2.RandAugment._AUGMENTATION_SPACE
 
 
 @dataclass(frozen=True)
-class RandAugment:
+class RandAugment(Augmentation):
     """``operations`` in a row for each image, drawn evenly from torchvision's space, all at level ``magnitude`` of
     0 to 30."""
 

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from das.augment.base import Augmentation
 from das.augment.cutout import boxes
 
 
 @dataclass(frozen=True)
-class RandomErasing:
+class RandomErasing(Augmentation):
     """Blacken a box with the given probability: area U(area) of the image, aspect (height/width) log-uniform.
 
     A box that does not fit is drawn again, up to ten times; then the image stays as it is.

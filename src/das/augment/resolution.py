@@ -4,8 +4,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from das.augment.base import Augmentation
 
-class TemporalResolutionDecrement:
+
+class TemporalResolutionDecrement(Augmentation):
     """In ``fraction`` of the epochs, drawn by chance, train at half the height and width (means of 2x2 pixels; an odd
     last row or column is dropped); in the others, and in every test, at full size."""
 

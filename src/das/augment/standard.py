@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from das.data.frames import IGNORE, Box, cut_batch
+from das.augment.base import Augmentation
+from das.data.crops import IGNORE, Box, Framing, cut_batch
 
 
 @dataclass(frozen=True)
-class RandomCrop:
+class RandomCrop(Augmentation):
     """Pad by ``padding`` black pixels on every side, then cut a window of the original size at a uniform place."""
 
     padding: int
@@ -42,7 +43,7 @@ class RandomCrop:
 
 
 @dataclass(frozen=True)
-class RandomFlip:
+class RandomFlip(Augmentation):
     """Mirror left and right with the given probability."""
 
     probability: float = 0.5
@@ -64,7 +65,7 @@ class RandomFlip:
 
 
 @dataclass(frozen=True)
-class RandomResizedCrop:
+class RandomResizedCrop(Framing, Augmentation):
     """Cut a random box and resize it to ``size`` x ``size``: area U(scale) of the image, aspect log-uniform in ratio.
 
     A box that does not fit is drawn again, up to ten times; then the central one of the nearest allowed aspect is
@@ -80,7 +81,7 @@ class RandomResizedCrop:
     draws = 2 * ATTEMPTS + 2
 
     def box(self, height: int, width: int, draws: Sequence[float]) -> Box:
-        """See `das.data.frames`: the draws are the attempts' areas, the attempts' aspects, and the place."""
+        """See `das.data.crops`: the draws are the attempts' areas, the attempts' aspects, and the place."""
         (smallest, largest), (low, high) = self.scale, map(math.log, self.ratio)
         for area, aspect in zip(draws[: self.ATTEMPTS], draws[self.ATTEMPTS : -2], strict=True):
             area = height * width * (smallest + (largest - smallest) * area)
@@ -99,7 +100,7 @@ class RandomResizedCrop:
 
 
 @dataclass(frozen=True)
-class RandomScaleCrop:
+class RandomScaleCrop(Framing):
     """Scale the shorter side to ``base`` times U(scale), then cut a ``size`` x ``size`` window at a uniform place.
 
     For images and masks read from files, as the first augmentation. Where the scaled image is smaller than the
@@ -113,7 +114,7 @@ class RandomScaleCrop:
     draws = 3
 
     def box(self, height: int, width: int, draws: Sequence[float]) -> Box:
-        """See `das.data.frames`: the draws are the zoom and the place."""
+        """See `das.data.crops`: the draws are the zoom and the place."""
         low, high = self.scale
         side = max(round(self.size * min(height, width) / (self.base * (low + (high - low) * draws[0]))), 1)
         top, left = (int(max(room - side + 1, 1) * draw) for room, draw in zip((height, width), draws[1:], strict=True))

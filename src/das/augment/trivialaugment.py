@@ -7,13 +7,14 @@ from torch import Tensor
 from torchvision.transforms import v2
 
 from das.augment import operations
+from das.augment.base import Augmentation
 
 BINS = 31
 SPACE = v2.TrivialAugmentWide._AUGMENTATION_SPACE
 
 
 @dataclass(frozen=True)
-class TrivialAugmentWide:
+class TrivialAugmentWide(Augmentation):
     """One operation an image, drawn evenly from torchvision's wide space, at an even level of its 31."""
 
     def __call__(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -6,14 +6,15 @@ import torch
 from torch import Tensor
 
 from das.augment import build, start_epoch
-from das.augment.names import Entry
+from das.augment.base import Augmentation
+from das.study.augmentations import Listed
 
 
-class YOCO:
+class YOCO(Augmentation):
     """Cut every image of the batch in two by width or by height, with equal odds, apply the augmentations ``augment``
     to each half by itself, and put the halves back together. Labels do not change."""
 
-    def __init__(self, augment: Sequence[Entry]):
+    def __init__(self, augment: Sequence[Listed]):
         self.steps = build(augment)
 
     def __repr__(self) -> str:

@@ -1,10 +1,12 @@
-"""Batches of images on the device, and the normalisation that follows the image-to-video step."""
+"""Batches of images on the device."""
 
 from collections.abc import Iterator, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from das.data.augmentation import Augmentation
+from das.data.crops import Framing
 from das.data.sets import FileSet, ImageSet
 from das.errors import DasError
 
@@ -52,7 +54,7 @@ class Batches:
         order = torch.arange(count) if generator is None else torch.randperm(count, generator=generator)
         for images, labels in self._read(order[: len(self) * self.batch_size].split(self.batch_size), generator):
             for step in self.augment:
-                if not getattr(step, "moves_pixels", False):
+                if not (isinstance(step, Augmentation) and step.moves_pixels):
                     images = self._in_unit_range(images)
                 images, labels = step(images, labels, generator)
             images = self._in_unit_range(images)
@@ -71,23 +73,10 @@ class Batches:
         return self.set.chunks(chunks, self.framing, ahead, self.workers)
 
 
-def _split_framing(images: ImageSet | FileSet, augment: list) -> tuple[object | None, list]:
+def _split_framing(images: ImageSet | FileSet, augment: list) -> tuple[Framing | None, list]:
     """Take the framing from the front of the augmentations of a set that is read from files."""
-    framing = augment.pop(0) if isinstance(images, FileSet) and augment and hasattr(augment[0], "box") else None
+    framing = augment.pop(0) if isinstance(images, FileSet) and augment and isinstance(augment[0], Framing) else None
     for step in augment:
         if not callable(step):
             raise DasError(f"augment: {step} works only as the first augmentation of images read from files")
     return framing, augment
-
-
-class Normalize(nn.Module):
-    """(x - mean) / std over the channels of (..., C, H, W): images and videos alike."""
-
-    def __init__(self, mean: Sequence[float] | Tensor, std: Sequence[float] | Tensor):
-        super().__init__()
-        mean, std = (torch.as_tensor(v, dtype=torch.float32).view(-1, 1, 1) for v in (mean, std))
-        self.register_buffer("scale", 1 / std)
-        self.register_buffer("offset", -mean / std)
-
-    def forward(self, images: Tensor) -> Tensor:
-        return torch.addcmul(self.offset.to(images.dtype), images, self.scale.to(images.dtype))

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from das.data import decode
-from das.data.names import reader_named
 from das.errors import DasError
 from das.files import publish_json, read_json
+from das.study import registry
 
 MARK = "prepared.json"
 
@@ -21,14 +21,14 @@ def prepare(reader: str, root: Path | None = None) -> Path:
     A set that is read from its files as they are needs nothing: its mark is written at once.
     Raises DasError for archives that are missing, damaged or hostile; nothing half-made is left in use.
     """
-    known = reader_named(reader)
-    if known.root is None and root is None:
+    known = registry.lookup("reader", reader)
+    if known.facts.get("root") is None and root is None:
         raise DasError(f"{reader}: reads files of your own; there is nothing to prepare")
-    root = Path(known.root if root is None else root)
+    root = Path(known.facts["root"] if root is None else root)
     (root / MARK).unlink(missing_ok=True)
-    if known.prepared:
+    if known.facts.get("prepared"):
         try:
-            import_module(f"das.data.readers.{known.module}").prepare(root)
+            import_module(known.target.partition(":")[0]).prepare(root)
         except OSError as error:
             raise DasError(f"{error.filename or root}: cannot be written or read ({error.strerror})") from error
     else:

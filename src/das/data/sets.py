@@ -6,17 +6,18 @@ Both kinds of set have the same interface: ``len``, ``shape``, ``strata``, ``sub
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
 
 from das.data import decode, splits, statistics
-from das.data.frames import IGNORE, Centre, Framing, Native, Whole, cut, cut_mask
+from das.data.crops import IGNORE, Center, Framing, Native, Whole, cut, cut_mask
 from das.errors import DasError
 
 
@@ -24,7 +25,7 @@ from das.errors import DasError
 class ImageSet:
     """Images of one size in memory: ``images`` uint8 (N, C, H, W), ``labels`` int64 in [0, classes).
 
-    Labels are (N,), or masks (N, H, W), where `das.data.frames.IGNORE` counts for nothing.
+    Labels are (N,), or masks (N, H, W), where `das.data.crops.IGNORE` counts for nothing.
     """
 
     images: Tensor
@@ -130,7 +131,7 @@ class FileSet:
         """What evaluation sees of an image."""
         if self.size is None:
             return Native()
-        return Whole(self.size) if self.masked else Centre(self.size, self.share)
+        return Whole(self.size) if self.masked else Center(self.size, self.share)
 
     def native(self) -> "FileSet":
         """The same images and masks, each in its own size."""
@@ -195,6 +196,7 @@ class Dataset:
     """
 
     card: Path | None = None
+    made_from: Mapping[str, str | None] = MappingProxyType({})
 
     def __init__(
         self,
@@ -227,7 +229,7 @@ class Dataset:
         """Mean and standard deviation of the training images, (C,) each: read from the card, measured without one."""
         if self.card is None:
             return tuple(part.tolist() for part in statistics.mean_std(self.train))
-        known = statistics.card(self.card, self.train, self.classes)
+        known = statistics.card(self.card, self.train, self.classes, self.made_from)
         return known["mean"], known["std"]
 
     def _part(self, split: str) -> ImageSet | FileSet:

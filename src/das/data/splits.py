@@ -9,7 +9,7 @@ from torch import Tensor
 
 from das import seeding
 from das.errors import DasError
-from das.files import publish, read_json
+from das.files import read_json
 
 
 def holdout(labels: Tensor, fraction: float, *identity: str | int) -> tuple[Tensor, Tensor]:
@@ -43,14 +43,14 @@ def _by_class(labels: Tensor, *identity: str | int) -> Tensor:
     return shuffled[labels.cpu()[shuffled].argsort(stable=True)]
 
 
-def write(path: Path, parts: Mapping[str, Tensor], *, digest: str, identity: tuple[str | int, ...]) -> None:
-    """Write the index file of a split: its identity, the digest of the set that it cuts, and the parts' indices."""
+def text(parts: Mapping[str, Tensor], *, digest: str, identity: tuple[str | int, ...]) -> str:
+    """The index file of a split: its identity, the digest of the set that it cuts, and the parts' indices."""
     content = {
         "identity": list(identity),
         "digest": digest,
         "parts": {name: indices.tolist() for name, indices in parts.items()},
     }
-    publish(path, json.dumps(content, separators=(",", ":")) + "\n")
+    return json.dumps(content, separators=(",", ":")) + "\n"
 
 
 def read(path: Path, *, digest: str) -> dict[str, Tensor]:

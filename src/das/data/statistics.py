@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from das.files import publish_json, read_json
+from das.errors import DasError
+from das.files import publish
+from das.seals import read_sealed, sealed
 
 if TYPE_CHECKING:
     from das.data.sets import FileSet, ImageSet
@@ -17,17 +19,21 @@ if TYPE_CHECKING:
 CHUNK = 128  # images in memory at a time
 
 
-def card(path: Path, train: ImageSet | FileSet, classes: Sequence[str]) -> dict[str, Any]:
+def card(path: Path, train: ImageSet | FileSet, classes: Sequence[str], made_from: Mapping[str, Any]) -> dict[str, Any]:
     """Return what ``path`` says of ``train``; where it says nothing, or something of other images, it is written anew.
 
-    Keys: `classes`, their names; `images`, their number; `shape`, (C, H, W); `digest`, of images and labels; `mean` and
-    `std`, per channel, of pixels in [0, 1].
+    Keys: `classes`, their names; `images`, their number; `shape`, (C, H, W); `digest`, of images and labels;
+    `made_from` as given, for `das.study.results.card_fault`; `mean` and `std`, per channel, of pixels in [0, 1].
     """
     facts = {"classes": list(classes), "images": len(train), "shape": list(train.shape), "digest": train.digest}
-    if path.exists() and facts.items() <= (kept := read_json(path)).items():
-        return kept
+    facts["made_from"] = dict(made_from)
+    try:
+        if path.exists() and facts.items() <= (kept := read_sealed(path)).items():
+            return kept
+    except DasError as error:
+        print(f"{error}; measured anew", flush=True)
     mean, std = mean_std(train)
-    publish_json(path, made := facts | {"mean": mean.tolist(), "std": std.tolist()})
+    publish(path, sealed(made := facts | {"mean": mean.tolist(), "std": std.tolist()}))
     return made
 
 

@@ -5,8 +5,8 @@ import os
 
 import torch
 
-from das.config import Compute
 from das.errors import DasError
+from das.study.schema import Compute
 
 
 def prepare(compute: Compute) -> torch.device:

@@ -4,19 +4,23 @@ from typing import Any
 
 import torch
 
-from das.config import Compute, Number
 from das.data.sets import Dataset, FileSet, ImageSet
+from das.engine.checkpoint import load_model, weights_digest
 from das.engine.device import arithmetic, prepare
-from das.engine.model import DasModel, load_model, weights_digest
 from das.engine.provenance import Meter
-from das.engine.record import publish_number
+from das.engine.record import number
+from das.errors import DasError
+from das.study import results
+from das.study.runs import EvaluationRun
+from das.study.schema import Compute
+from das.tasks.classification import DasModel
 from das.video.policy import Policy
 
 
 @torch.no_grad()
 def evaluate(model: DasModel, images: ImageSet | FileSet, compute: Compute, batch_size: int) -> dict[str, Any]:
-    """Return the model's scores (`das.engine.model.Accuracy` or `das.engine.segment_scores.DenseScore`) and `loss` over
-    ``images``, in order, not augmented, as the model's ``batches`` read them. Memory does not grow with the set."""
+    """Return the model's scores (`das.tasks.classification.Accuracy` or a task's own) and `loss` over ``images``, in
+    order, not augmented, as the model's ``batches`` read them. Memory does not grow with the set."""
     device = torch.device(compute.device)
     training = model.training
     model.eval()
@@ -29,17 +33,21 @@ def evaluate(model: DasModel, images: ImageSet | FileSet, compute: Compute, batc
     return score.result()
 
 
-def evaluate_number(number: Number, dataset: Dataset, policy: Policy | None) -> None:
-    """Test the checkpoint that ``number`` names through ``policy`` and publish the number and its run record.
+def evaluate_run(run: EvaluationRun, dataset: Dataset, policy: Policy | None) -> None:
+    """Test the checkpoint that ``run`` names through ``policy`` and publish the number and its run record.
 
-    Raises DasError for a checkpoint that is missing or damaged.
+    Raises DasError for a checkpoint that is missing, damaged, or not the one that its run record names.
     """
-    compute = number.study.compute
-    device = prepare(compute)
-    meter = Meter(device)
-    model = load_model(number.trained_by.checkpoint_path(), policy or Policy.replicate(1), number.consensus).to(device)
-    recipe = number.study.recipes[number.study.datasets[number.dataset].recipe]
-    tested = evaluate(model, dataset.test, compute, batch_size=4 * recipe.batch_size)
-    curves = {"test_loss": [tested["loss"]], f"test_{model.metric}": [tested[model.metric]]}
-    weights, run = weights_digest(model), meter.record()
-    publish_number(number, model, dataset, curves=curves, tested=tested, train_frames=0, weights=weights, run=run)
+    with results.alone(run):
+        made_from = results.inputs(run)
+        if why := results.fault(run.trained):
+            raise DasError(f"{run.trained.checkpoint}: {why}; make it again before it is tested")
+        device = prepare(run.compute)
+        meter = Meter(device)
+        model = load_model(run.trained.checkpoint, policy or Policy.replicate(1), run.consensus).to(device)
+        tested = evaluate(model, dataset.test, run.compute, batch_size=4 * run.recipe.batch_size)
+        curves = {"test_epoch": [run.trained.epochs], "test_loss": [tested["loss"]]}
+        curves[f"test_{model.metric}"] = [tested[model.metric]]
+        weights, record = weights_digest(model), meter.record()
+        content = number(run, model, dataset, curves=curves, tested=tested, train_frames=0, weights=weights)
+        results.publish(run, {"number": content}, made_from, record)

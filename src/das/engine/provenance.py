@@ -1,12 +1,10 @@
 """What varies from run to run: when, where, by what code and at what cost a result was made."""
 
-import hashlib
 import platform
 import resource
 import subprocess
 import sys
 import time
-from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,16 +12,6 @@ from typing import Any
 import torch
 
 PACKAGE = Path(__file__).parent.parent
-
-
-@cache
-def code_fingerprint() -> str:
-    """A hash of the package's sources: results whose run record carries another one were made by other code."""
-    digest = hashlib.sha256()
-    for file in sorted(PACKAGE.rglob("*.py")):
-        digest.update(f"{file.relative_to(PACKAGE).as_posix()}\n".encode())
-        digest.update(file.read_bytes())
-    return digest.hexdigest()[:16]
 
 
 def _git_commit() -> str | None:
@@ -58,7 +46,7 @@ class Meter:
         return {"wall_s": self.before["wall_s"] + wall, "device_s": self.before["device_s"] + device}
 
     def record(self) -> dict[str, Any]:
-        """The content of a run record (`seed0.run.json`)."""
+        """What a run record (`seed0.run.json`) says of how the run went: cost, machine, packages, commit."""
         if self.device.type == "cuda":
             peak, machine = torch.cuda.max_memory_allocated(self.device), torch.cuda.get_device_name(self.device)
         else:
@@ -68,7 +56,7 @@ class Meter:
             "cost": {key: round(value, 3) for key, value in self.state().items()} | {"peak_memory_bytes": peak},
             "machine": {"device": machine, "platform": platform.platform(), "python": platform.python_version()},
             "packages": {package: version(package) for package in packages},
-            "code": {"fingerprint": code_fingerprint(), "git_commit": _git_commit()},
+            "git_commit": _git_commit(),
         }
 
 

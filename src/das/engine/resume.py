@@ -1,9 +1,11 @@
 """Interrupted work, kept until it is published.
 
-A state belongs to the settings that made it: its file name carries their digest, so a run never continues one that
-had other settings. It lies outside the declared outputs, in results/work.
+A state belongs to the settings that made it: its file name and its first line carry their digest, so a run never
+continues one that had other settings; the SHA-256 in that line vouches for the rest. It lies outside the declared
+outputs, in results/work.
 """
 
+import hashlib
 import io
 from pathlib import Path
 from typing import Any
@@ -13,26 +15,46 @@ import torch
 from das.files import publish
 
 WORK = Path("results/work")
+FORMAT = b"das-resume-1"
 
 
 class ResumeState:
     """The state of one piece of work; ``identity`` names it and ``digest`` is the hash of all it depends on."""
 
     def __init__(self, *identity: str, digest: str):
+        self.digest = digest
         self.path = WORK.joinpath(*identity).with_suffix(f".{digest}.pt")
 
     def load(self) -> dict[str, Any] | None:
-        """The last state saved; None if there is none or if it cannot be read (then the work starts afresh)."""
+        """The last state saved; None if there is none. One that is damaged or belongs to other work is moved aside,
+        with one line printed, and the work starts afresh."""
         try:
-            return torch.load(self.path, map_location="cpu", weights_only=True)
+            head, _, content = self.path.read_bytes().partition(b"\n")
         except FileNotFoundError:
             return None
-        except Exception as error:  # any damage that torch.load meets in a half-written or foreign file
-            print(f"{self.path}: cannot be read ({error}); starting afresh", flush=True)
-            return None
+        except OSError as error:
+            return self._refuse(f"cannot be read ({error.strerror})")
+        named = head.split(b" ")
+        if len(named) != 3 or named[0] != FORMAT:
+            return self._refuse("is no state of an interrupted run")
+        if named[1].decode("ascii", "replace") != self.digest:
+            return self._refuse("belongs to other work")
+        if hashlib.sha256(content).hexdigest().encode() != named[2]:
+            return self._refuse("is damaged (its SHA-256 does not fit)")
+        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+
+    def _refuse(self, why: str) -> None:
+        aside = self.path.with_name(f"{self.path.name}.refused")
+        print(f"{self.path}: {why}; starting afresh, and it lies in {aside.name}", flush=True)
+        try:
+            self.path.replace(aside)
+        except OSError:  # then the next state takes its place
+            return
 
     def save(self, state: dict[str, Any]) -> None:
-        publish(self.path, torch_bytes(state))
+        content = torch_bytes(state)
+        head = b" ".join([FORMAT, self.digest.encode(), hashlib.sha256(content).hexdigest().encode()])
+        publish(self.path, head + b"\n" + content)
 
     def discard(self) -> None:
         """Forget the state, once what it led to is published."""

@@ -1,4 +1,4 @@
-"""Training of one number, from scratch, on the full training set."""
+"""Training of one run, from scratch, on the full training set."""
 
 import math
 from dataclasses import dataclass
@@ -8,163 +8,157 @@ from typing import Any
 import torch
 from torch import nn
 
-from das import augment
-from das.config import Number, Recipe, digest
+from das import augment, tasks
+from das.augment.base import SearchedAugmentation
 from das.data.batches import Batches
 from das.data.sets import Dataset
+from das.engine.augmentation_search import search
+from das.engine.checkpoint import checkpoint, weights_digest
 from das.engine.device import arithmetic, prepare
 from das.engine.evaluate import evaluate
-from das.engine.model import DasModel, make_model, save_checkpoint, weights_digest
-from das.engine.optimiser import SGD
-from das.engine.policy_search import search
+from das.engine.lr_schedules import learning_rate
 from das.engine.progress import Epochs
 from das.engine.provenance import Meter
-from das.engine.record import publish_number
+from das.engine.record import number
 from das.engine.resume import ResumeState, random_state, set_random_state
 from das.errors import DasError
 from das.seeding import derive, generator
+from das.study import registry, results
+from das.study.runs import TrainingRun, digest
+from das.tasks.classification import DasModel
 from das.video.policy import Policy
-
-
-def learning_rate(recipe: Recipe, epochs: int, epoch: float) -> float:
-    """The learning rate after ``epoch`` of ``epochs`` epochs (fractions count batches).
-
-    Warm-up is linear from 0; then `cosine` falls to 0, `poly` is (1 - progress) ** poly_power, `step` multiplies by
-    step_factor every step_epochs epochs. For the longer training of an equal-compute control, `step` stretches along.
-    """
-    if epoch < recipe.warmup_epochs:
-        return recipe.lr * epoch / recipe.warmup_epochs
-    progress = (epoch - recipe.warmup_epochs) / max(epochs - recipe.warmup_epochs, 1e-9)
-    match recipe.schedule:
-        case "cosine":
-            return recipe.lr * (1 + math.cos(math.pi * progress)) / 2
-        case "poly":
-            return recipe.lr * (1 - progress) ** recipe.poly_power
-        case "step":
-            return recipe.lr * recipe.step_factor ** int(epoch * recipe.epochs / epochs / recipe.step_epochs)
-        case "constant":
-            return recipe.lr
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """A trained model, its curves (one value an epoch), all scores of its last test, the frames that passed a network
-    in training, its costs."""
+    """A trained model, its curves, all scores of its last test, the frames that passed a network in training, its
+    costs. Curves have one value an epoch; those of tests one a test, at `test_epoch`."""
 
     model: DasModel
     curves: dict[str, list[float]]
     tested: dict[str, Any]
     train_frames: int
-    run: dict[str, Any]
+    record: dict[str, Any]
 
 
-def train(number: Number, dataset: Dataset, policy: Policy | None) -> None:
-    """Train ``number`` on ``dataset`` through ``policy`` and publish its checkpoint, number and run record.
+def train(run: TrainingRun, dataset: Dataset, policy: Policy | None) -> None:
+    """Train ``run`` on ``dataset`` through ``policy`` and publish its checkpoint, number and run record.
 
     An interrupted run continues after its last whole epoch and ends in the same bytes. Raises DasError when the loss
     is no longer finite.
     """
-    settings = number.settings()
-    resume = resume_state(number, dataset, policy)
-    fitted = fit(number, dataset, policy, resume)
-    save_checkpoint(number.checkpoint_path(), fitted.model, settings)
-    publish_number(
-        number,
-        fitted.model,
-        dataset,
-        curves=fitted.curves,
-        tested=fitted.tested,
-        train_frames=fitted.train_frames,
-        weights=weights_digest(fitted.model),
-        run=fitted.run,
-    )
-    resume.discard()
+    with results.alone(run):
+        made_from = results.inputs(run)
+        fitted = fit(run, dataset, policy, resume_state(run, dataset, policy))
+        content = number(
+            run,
+            fitted.model,
+            dataset,
+            curves=fitted.curves,
+            tested=fitted.tested,
+            train_frames=fitted.train_frames,
+            weights=weights_digest(fitted.model),
+        )
+        contents = {"checkpoint": checkpoint(fitted.model), "number": content}
+        results.publish(run, contents, made_from, fitted.record)
 
 
-def resume_state(number: Number, dataset: Dataset, policy: Policy | None) -> ResumeState:
-    """Where an interrupted training of ``number`` is kept: it belongs to all that the training depends on."""
-    inputs = {"data": dataset.digest, "policy": policy.digest() if policy else None}
-    return ResumeState(*map(str, number.identity.values()), digest=digest(number.settings() | inputs))
+def resume_state(run: TrainingRun, dataset: Dataset, policy: Policy | None) -> ResumeState:
+    """Where an interrupted training is kept: it belongs to all that the training depends on."""
+    depends_on = {
+        "settings": run.settings,
+        "sources": run.sources,
+        "data": dataset.digest,
+        "policy": policy.digest() if policy else None,
+    }
+    return ResumeState(run.kind, run.study, *run.place.split("/"), digest=digest(depends_on))
 
 
-def fit(number: Number, dataset: Dataset, policy: Policy | None, resume: ResumeState) -> Fitted:
-    """Train on ``dataset.train`` and test on ``dataset.test`` after every epoch; continue from ``resume``.
+def fit(run: TrainingRun, dataset: Dataset, policy: Policy | None, resume: ResumeState) -> Fitted:
+    """Train on ``dataset.train`` and test on ``dataset.test`` every `test_every` epochs; continue from ``resume``.
 
     Initial weights, batches, crops and flips come from data set, backbone and seed: methods are compared in pairs that
     start alike and see the same images in the same order. What a method draws beyond that is its own.
     """
-    study, settings = number.study, number.settings()
-    recipe, method = study.recipes[study.datasets[number.dataset].recipe], study.methods[number.method]
-    device = prepare(study.compute)
-    paired, own = (number.dataset, number.backbone, number.seed), tuple(number.identity.values())
+    recipe, how = run.recipe, run.how
+    device = prepare(run.compute)
+    paired = (run.dataset, run.backbone, run.seed)
 
     torch.manual_seed(derive(*paired, "weights"))
-    model = make_model(settings, policy, dataset.classes, *dataset.mean_std)
-    criterion = model.criterion(settings["recipe"])
-    make_objective = augment.build_objective(method.augment)
-    objective = make_objective(model, criterion, partial(arithmetic, study.compute)).to(device)
+    model = tasks.model(run.architecture, policy, dataset.classes, *dataset.mean_std)
+    criterion = model.criterion(recipe.label_smoothing)
+    objective = augment.build_objective(how.augment)(model, criterion, partial(arithmetic, run.compute)).to(device)
     parameters = [parameter for parameter in objective.parameters() if parameter.requires_grad]
-    factors = model.learning_rates(settings["recipe"])
-    optimiser = SGD(parameters, recipe.lr, recipe.momentum, recipe.weight_decay, factors)
-    steps = augment.build([*study.datasets[number.dataset].augment, *method.augment], len(dataset.classes))
-    learned = nn.ModuleList(step.to(device) for step in steps if isinstance(step, nn.Module))
+    optimizer = registry.lookup("optimizer", recipe.optimizer).load()(parameters, recipe, model.learning_rates())
+    steps = augment.build([*run.data.augment, *how.augment], len(dataset.classes))
+    modules = nn.ModuleList(step.to(device) for step in steps if isinstance(step, nn.Module))
     train_batches = Batches(dataset.train, recipe.batch_size, steps, device=device, drop_last=True)
+    if not len(train_batches):
+        raise DasError(
+            f"recipes.{run.data.recipe}.batch_size: is {recipe.batch_size}, but {run.dataset} has "
+            f"{len(dataset.train)} training images; use at most that many"
+        )
 
-    curves: dict[str, list[float]] = {"train_loss": [], "test_loss": [], f"test_{model.metric}": []}
+    curves: dict[str, list[float]] = {"train_loss": [], "test_epoch": [], "test_loss": [], f"test_{model.metric}": []}
     tested: dict[str, Any] = {}
     start, spent, test_device_s, searches = 0, None, 0.0, []
     if state := resume.load():
         objective.load_state_dict(state["objective"])
-        optimiser.load_state_dict(state["optimiser"])
+        optimizer.load_state_dict(state["optimizer"])
         set_random_state(state["random"])
-        learned.load_state_dict(state["learned"])
+        modules.load_state_dict(state["augmentations"])
         curves, tested, start, spent = state["curves"], state["tested"], state["epoch"], state["meter"]
         test_device_s, searches = state["test_device_s"], state["searches"]
     meter = Meter(device, spent)
     if not state:
-        searches = [search(step, number, dataset, device) for step in learned]
+        searches = [search(step, run, dataset, device) for step in modules if isinstance(step, SearchedAugmentation)]
 
-    for epoch in (epochs := Epochs(number.number_path(), number.epochs, start)):
+    for epoch in (epochs := Epochs(str(run.number), run.epochs, start)):
         objective.train()
         total = torch.zeros((), device=device)
-        draws = generator(*own, "method", epoch)
-        augment.start_epoch([*steps, objective], draws)
+        draws = run.generator("method", epoch)
+        augment.start_epoch(steps, draws)
+        objective.start_epoch(draws)
         batches = train_batches.epoch(generator(*paired, "epoch", epoch))
         for step, (images, labels) in enumerate(epochs.batches(batches, len(train_batches)), start=1):
             progress = epoch + step / len(train_batches)
-            optimiser.lr = learning_rate(recipe, number.epochs, progress)
-            optimiser.zero_grad()
+            optimizer.lr = learning_rate(recipe, run.epochs, progress)
+            optimizer.zero_grad()
             for loss in objective.losses(images, labels, draws):
                 loss.backward()
                 total += loss.detach()
             if recipe.clip_norm:
                 nn.utils.clip_grad_norm_(parameters, recipe.clip_norm)
-            optimiser.step()
-            objective.after_step(progress / number.epochs)
+            optimizer.step()
+            objective.after_step(progress / run.epochs)
         mean_loss = float(total) / len(train_batches)
         if not math.isfinite(mean_loss):
-            raise DasError(f"{number.number_path()}: the loss is {mean_loss} in epoch {epoch + 1}; lower recipes.*.lr")
-        before = meter.state()["device_s"]
-        tested = evaluate(model, dataset.test, study.compute, batch_size=4 * recipe.batch_size)
-        test_device_s = meter.state()["device_s"] - before
+            raise DasError(f"{run.number}: the loss is {mean_loss} in epoch {epoch + 1}; lower recipes.*.lr")
         curves["train_loss"].append(mean_loss)
-        curves["test_loss"].append(tested["loss"])
-        curves[f"test_{model.metric}"].append(tested[model.metric])
-        epochs.report(f"loss {mean_loss:.4f}, test {model.metric} {tested[model.metric]:.2%}")
+        said = f"loss {mean_loss:.4f}"
+        if (epoch + 1) % recipe.test_every == 0 or epoch + 1 == run.epochs:
+            before = meter.state()["device_s"]
+            tested = evaluate(model, dataset.test, run.compute, batch_size=4 * recipe.batch_size)
+            test_device_s = meter.state()["device_s"] - before
+            curves["test_epoch"].append(epoch + 1)
+            curves["test_loss"].append(tested["loss"])
+            curves[f"test_{model.metric}"].append(tested[model.metric])
+            said += f", test {model.metric} {tested[model.metric]:.2%}"
+        epochs.report(said)
         resume.save({
             "objective": objective.state_dict(),
-            "optimiser": optimiser.state_dict(),
+            "optimizer": optimizer.state_dict(),
             "random": random_state(),
             "curves": curves,
             "tested": tested,
             "epoch": epoch + 1,
             "meter": meter.state(),
-            "learned": learned.state_dict(),
+            "augmentations": modules.state_dict(),
             "searches": searches,
             "test_device_s": test_device_s,
         })  # fmt: skip
 
-    train_frames = number.epochs * len(train_batches) * recipe.batch_size * model.policy.frames * objective.passes
-    run = meter.record()
-    run["cost"]["test_device_s"] = round(test_device_s, 3)
-    return Fitted(model, curves, tested, train_frames, run | ({"augmentation_search": searches} if searches else {}))
+    train_frames = run.epochs * len(train_batches) * recipe.batch_size * model.policy.frames * objective.passes
+    record = meter.record()
+    record["cost"]["test_device_s"] = round(test_device_s, 3)
+    return Fitted(model, curves, tested, train_frames, record | ({"augmentation_search": searches} if searches else {}))

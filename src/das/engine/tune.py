@@ -3,6 +3,8 @@
 The test set is not read: a trial trains on a part of the training set and is scored, after its last epoch, on the rest.
 """
 
+import json
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -10,72 +12,72 @@ from typing import Any
 import torch
 import yaml
 
-from das.augment.names import read
-from das.config import Study, check
+from das import augment
 from das.data import splits
 from das.data.sets import Dataset
 from das.engine.train import fit, resume_state
 from das.errors import DasError
-from das.files import publish, publish_json, read_json
+from das.files import publish, read_json
 from das.seeding import generator
+from das.study import results
+from das.study.runs import RESULTS, TrainingRun, TuningRun, of_tuning
+from das.study.schema import Study
 from das.video.policy import Policy
 
 Settings = dict[str, Any]
 
 
-def trials(study: Study, method: str) -> list[Settings]:
-    """The settings {augmentation.parameter: value} that are tried for ``method``: as many as the study's tuning says,
-    drawn without repetition from the method's grid, in the grid's order. DasError for a method without a grid."""
-    if not study.tuning or method not in study.tuning.grids:
-        raise DasError(f"tuning.grids.{method}: is missing; list the values to try for method {method!r}")
-    grid = study.tuning.grids[method]
+def trials(run: TuningRun) -> list[Settings]:
+    """The settings {augmentation.parameter: value} that are tried: as many as the study's tuning says, drawn without
+    repetition from the method's grid, in the grid's order. DasError for a method without a grid."""
+    if run.name not in run.tuning.grids:
+        raise DasError(f"tuning.grids.{run.name}: is missing; list the values to try for method {run.name!r}")
+    grid = run.tuning.grids[run.name]
     points = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
-    draws = generator("tuning", method, study.tuning.seed)
-    chosen = torch.randperm(len(points), generator=draws)[: study.tuning.trials].sort().values
+    draws = generator("tuning", run.name, run.tuning.seed)
+    chosen = torch.randperm(len(points), generator=draws)[: run.tuning.trials].sort().values
     return [points[i] for i in chosen.tolist()]
 
 
-def with_settings(study: Study, method: str, settings: Settings) -> Study:
-    """The study in which ``method``'s augmentations have ``settings``."""
-    content = study.model_dump()
-    content["methods"][method]["augment"] = augmentations(study, method, settings)
-    return check(content, where=f"tuning of {method}")
+def with_settings(run: TrainingRun, settings: Settings) -> TrainingRun:
+    """The run whose method's augmentations have ``settings``."""
+    return replace(run, how=run.how.model_copy(update={"augment": augmentations(run, settings)}))
 
 
-def augmentations(study: Study, method: str, settings: Settings) -> list[dict[str, dict[str, Any]]]:
+def augmentations(run: TrainingRun, settings: Settings) -> list[dict[str, dict[str, Any]]]:
     """The method's `augment` list with ``settings`` in it."""
     entries = []
-    for name, parameters in map(read, study.methods[method].augment):
-        own = {path.split(".")[1]: value for path, value in settings.items() if path.split(".")[0] == name}
-        entries.append({name: parameters | own})
+    for entry, options in map(augment.read, run.how.augment):
+        own = {path.split(".")[1]: value for path, value in settings.items() if path.split(".")[0] == entry.name}
+        entries.append({entry.name: options | own})
     return entries
 
 
-def tune(study: Study, dataset: str, backbone: str, method: str, images: Dataset, policy: Policy | None) -> Path:
-    """Try the method's settings on ``images.train`` and return the path of the record of every trial.
+def tune(run: TuningRun, images: Dataset, policy: Policy | None) -> None:
+    """Try the method's settings on ``images.train`` and publish the record of every trial, and both parts' indices.
 
-    The indices of both parts stand beside it (`.split.json`). An interrupted tuning continues within its last trial.
+    An interrupted tuning continues within its last trial.
     """
-    identity = (dataset, "tuning", study.tuning.seed)
-    kept, held = splits.holdout(images.train.strata, study.tuning.fraction, *identity)
-    parts = {"train": images.train.subset(kept), "test": images.train.subset(held)}
-    split = Dataset(images.name, parts.__getitem__, images.classes)
-    record, states = [], []
-    tried = trials(study, method)
-    for place, settings in enumerate(tried, start=1):
-        print(f"{method}: trial {place}/{len(tried)}: {settings}, tested on held-out training images", flush=True)
-        number = with_settings(study, method, settings).number(dataset, backbone, method, study.tuning.seed)
-        states.append(resume_state(number, split, policy))
-        fitted = fit(number, split, policy, states[-1])
-        record.append({"settings": settings, "score": fitted.tested[fitted.model.metric]})
-    path = _record_path(study, dataset, backbone, method)
-    indices = {"trained_on": kept, "scored_on": held}
-    splits.write(path.with_suffix(".split.json"), indices, digest=images.train.digest, identity=identity)
-    sizes = {"trained_on": len(kept), "scored_on": len(held)}
-    publish_json(path, sizes | {"metric": fitted.model.metric, "trials": record})
-    for state in states:
-        state.discard()
-    return path
+    with results.alone(run):
+        made_from = results.inputs(run)
+        identity = (run.dataset, "tuning", run.tuning.seed)
+        kept, held = splits.holdout(images.train.strata, run.tuning.fraction, *identity)
+        parts = {"train": images.train.subset(kept), "test": images.train.subset(held)}
+        split = Dataset(images.name, parts.__getitem__, images.classes)
+        tried, scores = trials(run), []
+        for place, settings in enumerate(tried, start=1):
+            print(
+                f"{run.title}: trial {place}/{len(tried)}: {settings}, tested on held-out training images", flush=True
+            )
+            trial = with_settings(run.trial, settings)
+            fitted = fit(trial, split, policy, resume_state(trial, split, policy))
+            scores.append({"settings": settings, "score": fitted.tested[fitted.model.metric]})
+        indices = {"trained_on": kept, "scored_on": held}
+        sizes = {"trained_on": len(kept), "scored_on": len(held)}
+        content = {**sizes, "metric": fitted.model.metric, "trials": scores}
+        text = splits.text(indices, digest=images.train.digest, identity=identity)
+        contents = {"split": text, "trials": json.dumps(content, indent=1) + "\n"}
+        results.publish(run, contents, made_from, fitted.record)
 
 
 def write_chosen(study: Study) -> Path:
@@ -86,18 +88,11 @@ def write_chosen(study: Study) -> Path:
     """
     methods = {}
     for method in study.tuning.grids:
-        scores = [
-            [trial["score"] for trial in read_json(_record_path(study, dataset, backbone, method))["trials"]]
-            for dataset in study.study.datasets
-            for backbone in study.study.backbones
-        ]
+        runs = [of_tuning(study, d, b, method) for d in study.study.datasets for b in study.study.backbones]
+        scores = [[trial["score"] for trial in read_json(run.main)["trials"]] for run in runs]
         means = [sum(column) for column in zip(*scores, strict=True)]
         best = max(range(len(means)), key=means.__getitem__)
-        methods[method] = {"augment": augmentations(study, method, trials(study, method)[best])}
-    path = Path("results/tuning") / f"{study.study.name}.yaml"
+        methods[method] = {"augment": augmentations(runs[0].trial, trials(runs[0])[best])}
+    path = RESULTS / "tuning" / f"{study.name}.yaml"
     publish(path, yaml.safe_dump({"methods": methods}, sort_keys=False))
     return path
-
-
-def _record_path(study: Study, dataset: str, backbone: str, method: str) -> Path:
-    return Path("results/tuning") / study.study.name / dataset / backbone / f"{method}.json"

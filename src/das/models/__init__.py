@@ -1,13 +1,12 @@
-"""2D networks that read videos: backbones, temporal fusion, consensus. The names alone cost no torch import."""
+"""2D networks that read videos: backbones, temporal fusion, consensus. Importing the package costs no torch."""
 
-from das.models.names import known_backbones, known_consensus, known_fusions
+from importlib import import_module
 
-__all__ = ["VideoModel", "known_backbones", "known_consensus", "known_fusions", "video_model"]
+_WHERE = {"VideoModel": "video", "video_model": "video", "Normalize": "normalize"}
+__all__ = list(_WHERE)
 
 
 def __getattr__(name: str):
-    if name in ("VideoModel", "video_model"):
-        from das.models import video
-
-        return getattr(video, name)
+    if name in _WHERE:
+        return getattr(import_module(f"das.models.{_WHERE[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

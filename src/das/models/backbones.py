@@ -1,7 +1,7 @@
-"""2D classification networks by name. torchvision is imported only when a network of its own is asked for."""
+"""2D classification networks by name. torchvision and timm are imported only when one of theirs is asked for."""
 
-import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from difflib import get_close_matches
 
 from torch import nn
 
@@ -9,9 +9,9 @@ from das.errors import DasError
 from das.models.attention import insert_cbam
 from das.models.ghostnet import GhostNet
 from das.models.heads import insert_spp
-from das.models.names import CIFAR, TORCHVISION, known_backbones
 from das.models.resnet import SmallResNet
 from das.models.wide_resnet import WideResNet
+from das.study import registry
 
 
 def resnet8(in_channels: int, width: int = 16, stem_stride: int = 2) -> nn.Module:
@@ -30,77 +30,66 @@ def wide_resnet28_10(in_channels: int) -> nn.Module:
     return WideResNet(28, 10, in_channels)
 
 
-OWN: dict[str, Callable[..., nn.Module]] = {
-    "resnet8": resnet8,
-    "resnet20": resnet20,
-    "wide_resnet40_2": wide_resnet40_2,
-    "wide_resnet28_10": wide_resnet28_10,
-    "ghostnet": GhostNet,
-}
+def ghostnet(in_channels: int) -> nn.Module:
+    return GhostNet(in_channels)
 
 
-def build_backbone(name: str, in_channels: int, *, pretrained: bool, options: Mapping) -> nn.Module:
-    """Make the network called ``name``: images (N, in_channels, H, W) -> logits of its own number of classes.
-
-    ``options``: ``attention: cbam`` and ``pooling: spp`` for any network they fit, ``width`` and ``stem_stride`` for
-    resnet8 and resnet20. ``pretrained`` takes ImageNet weights through torchvision's weights API. DasError for unknown
-    names and options, and for weights that do not exist or cannot be fetched.
-    """
-    options = dict(options)
-    attention, pooling = options.pop("attention", None), options.pop("pooling", None)
-    if attention not in (None, "cbam"):
-        raise DasError(f"backbone_options attention: {attention!r} is unknown; known: cbam")
-    if pooling not in (None, "spp"):
-        raise DasError(f"backbone_options pooling: {pooling!r} is unknown; known: spp")
-
-    if name in OWN:
-        network = _own(name, in_channels, pretrained, options)
-    elif name in (*CIFAR, *TORCHVISION):
-        if options:
-            raise DasError(f"backbone_options: {name} takes attention and pooling; found {options}")
-        network = (
-            _cifar(name, in_channels, pretrained) if name in CIFAR else _torchvision(name, in_channels, pretrained)
-        )
-    else:
-        raise DasError(f"backbone: {name!r} is unknown; known: {', '.join(known_backbones())}")
-
-    if attention:
-        insert_cbam(network)
-    if pooling:
-        insert_spp(network)
-    return network
-
-
-def _own(name: str, in_channels: int, pretrained: bool, options: dict) -> nn.Module:
-    if pretrained:
-        raise DasError(f"pretrained: there are no weights for {name}; torchvision's networks have some")
-    known = [parameter for parameter in inspect.signature(OWN[name]).parameters if parameter != "in_channels"]
-    if unknown := options.keys() - set(known):
-        raise DasError(f"backbone_options: {name} takes {', '.join([*known, 'attention', 'pooling'])}; found {unknown}")
-    return OWN[name](in_channels, **options)
-
-
-def _torchvision(name: str, in_channels: int, pretrained: bool) -> nn.Module:
+def torchvision(in_channels: int, member: str, pretrained: bool = False) -> nn.Module:
+    """torchvision's network ``member``; DasError for weights that cannot be fetched."""
     from torchvision.models import get_model
 
     if pretrained and in_channels != 3:
-        raise DasError(f"pretrained: the weights of {name} read 3 channels; in_channels is {in_channels}")
+        raise DasError(f"pretrained: the weights of {member} read 3 channels; in_channels is {in_channels}")
     try:
-        network = get_model(name, weights="DEFAULT" if pretrained else None)
+        network = get_model(member, weights="DEFAULT" if pretrained else None)
     except OSError as error:
-        raise DasError(f"pretrained: the ImageNet weights of {name} could not be fetched ({error})") from None
+        raise DasError(f"pretrained: the ImageNet weights of {member} could not be fetched ({error})") from None
     if in_channels != 3:
         name, stem = next((name, module) for name, module in network.named_modules() if isinstance(module, nn.Conv2d))
         _replace_stem(network, name, in_channels, stem.kernel_size, stem.stride, stem.padding)
     return network
 
 
-def _cifar(name: str, in_channels: int, pretrained: bool) -> nn.Module:
-    if pretrained:
-        raise DasError(f"pretrained: ImageNet weights do not fit the 3x3 stem of {name}")
-    network = _torchvision(name.removesuffix("_cifar"), 3, pretrained=False)
+def cifar(in_channels: int, member: str) -> nn.Module:
+    """torchvision's ResNet ``member`` with a 3x3 stem and no pooling after it, for images of 28 to 64 pixels."""
+    network = torchvision(3, member)
     _replace_stem(network, "conv1", in_channels, kernel=3, stride=1, padding=1)
     network.maxpool = nn.Identity()
+    return network
+
+
+def timm(in_channels: int, member: str, pretrained: bool = False) -> nn.Module:
+    """timm's network ``member``; DasError for an unknown one, and for weights that cannot be fetched."""
+    from timm import create_model, list_models
+
+    if member.partition(".")[0] not in list_models():
+        near = get_close_matches(member, list_models(), 3)
+        raise DasError(f"network: timm has no {member!r}; nearest are {', '.join(near) or 'none'}")
+    try:
+        return create_model(member, pretrained=pretrained, in_chans=in_channels)
+    except (OSError, RuntimeError) as error:
+        raise DasError(f"network: timm cannot make {member!r} ({' '.join(str(error).split())[:200]})") from None
+
+
+def build_backbone(name: str, in_channels: int, *, pretrained: bool, options: Mapping) -> nn.Module:
+    """Make the network called ``name``: images (N, in_channels, H, W) -> logits of its own number of classes.
+
+    ``options``: ``attention: cbam`` and ``pooling: spp`` for any network they fit, ``width`` and ``stem_stride`` for
+    resnet8 and resnet20. ``pretrained`` takes ImageNet weights through the library's weights API; a network of one's
+    own whose facts say ``pretrained`` is told. DasError for unknown names and options, and for weights that do not
+    exist or cannot be fetched.
+    """
+    entry = registry.lookup("network", name)
+    options = entry.check(options)
+    attention, pooling = (None, None) if entry.own else (options.pop(key, None) for key in ("attention", "pooling"))
+    facts = {key: entry.facts[key] for key in ("member",) if key in entry.facts}
+    if pretrained and not entry.facts.get("pretrained"):
+        raise DasError(f"pretrained: {name} has no ImageNet weights; those of torchvision and timm have some")
+    network = entry.load()(in_channels, **facts, **options, **({"pretrained": True} if pretrained else {}))
+    if attention:
+        insert_cbam(network)
+    if pooling:
+        insert_spp(network)
     return network
 
 

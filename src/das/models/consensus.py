@@ -6,35 +6,42 @@ import torch
 from torch import Tensor, nn
 
 from das.errors import DasError
-from das.models.names import known_consensus
+from das.study import registry
 
 
-class MeanLogits(nn.Module):
+class Consensus(nn.Module):
+    """Made for ``frames`` T; logits (B, T, K) -> (B, K)."""
+
+    def __init__(self, frames: int):
+        super().__init__()
+
+
+class MeanLogits(Consensus):
     """Mean of the frames' logits."""
 
     def forward(self, logits: Tensor) -> Tensor:
         return logits.mean(dim=1)
 
 
-class MeanProbabilities(nn.Module):
+class MeanProbabilities(Consensus):
     """Logarithm of the mean of the frames' probabilities."""
 
     def forward(self, logits: Tensor) -> Tensor:
         return logits.log_softmax(dim=-1).logsumexp(dim=1) - math.log(logits.shape[1])
 
 
-class MiddleFrame(nn.Module):
+class MiddleFrame(Consensus):
     """Logits of frame T//2, the untouched one."""
 
     def forward(self, logits: Tensor) -> Tensor:
         return logits[:, logits.shape[1] // 2]
 
 
-class LearnedWeights(nn.Module):
+class LearnedWeights(Consensus):
     """Weighted mean of the frames' logits; the weights are a softmax of T parameters that start equal."""
 
     def __init__(self, frames: int):
-        super().__init__()
+        super().__init__(frames)
         self.scores = nn.Parameter(torch.zeros(frames))
 
     def forward(self, logits: Tensor) -> Tensor:
@@ -47,12 +54,4 @@ class LearnedWeights(nn.Module):
 
 def build_consensus(name: str, frames: int) -> nn.Module:
     """The consensus called ``name``; DasError lists the known ones."""
-    if name == "mean_logits":
-        return MeanLogits()
-    if name == "mean_probabilities":
-        return MeanProbabilities()
-    if name == "middle_frame":
-        return MiddleFrame()
-    if name == "learned_weights":
-        return LearnedWeights(frames)
-    raise DasError(f"consensus: {name!r} is unknown; known: {', '.join(known_consensus())}")
+    return registry.lookup("consensus", name).make(frames)

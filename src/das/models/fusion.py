@@ -7,6 +7,8 @@ GST.py). No convolution here is 3D: a kernel of three frames is a 2D convolution
 which are then added across frames.
 """
 
+from collections import OrderedDict
+
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
@@ -279,3 +281,31 @@ class GST(TemporalFusion):
         here[:, 1:] += previous[:, :-1]
         here[:, :-1] += following[:, 1:]
         return torch.cat([self.spatial(first), here.flatten(0, 1)], dim=1)
+
+
+# -- what stands in place of a convolution: the components that studies name ---------------------------------------
+
+
+def without(conv: nn.Conv2d, frames: int) -> nn.Module:
+    """The convolution alone."""
+    return conv
+
+
+def with_tsm(conv: nn.Conv2d, frames: int, **options) -> nn.Module:
+    """TSM, then the convolution."""
+    return nn.Sequential(OrderedDict(tsm=TSM(conv.in_channels, frames, **options), conv=conv))
+
+
+def with_gsm(conv: nn.Conv2d, frames: int) -> nn.Module:
+    """The convolution, then GSM."""
+    return nn.Sequential(OrderedDict(conv=conv, gsm=GSM(conv.out_channels, frames)))
+
+
+def with_gsf(conv: nn.Conv2d, frames: int, **options) -> nn.Module:
+    """The convolution, then GSF."""
+    return nn.Sequential(OrderedDict(conv=conv, gsf=GSF(conv.out_channels, frames, **options)))
+
+
+def with_gst(conv: nn.Conv2d, frames: int, **options) -> nn.Module:
+    """GST for the convolution."""
+    return nn.Sequential(OrderedDict(gst=GST(conv, frames, **options)))

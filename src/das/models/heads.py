@@ -45,9 +45,14 @@ class Classifier(nn.Linear):
 
 
 def replace_classifier(network: nn.Module, num_classes: int, dropout: float) -> None:
-    """Give ``network`` a new last linear layer. ``dropout`` is the only dropout before it: the network's own is off."""
+    """Give ``network`` a new last linear layer. ``dropout`` is the only dropout before it: the network's own is off.
+
+    DasError for a network without a linear layer."""
     for module in network.modules():
         if isinstance(module, nn.Dropout):
             module.p = 0.0
-    name, last = [(name, module) for name, module in network.named_modules() if isinstance(module, nn.Linear)][-1]
+    linear = [(name, module) for name, module in network.named_modules() if isinstance(module, nn.Linear)]
+    if not linear:
+        raise DasError(f"network: {type(network).__name__} has no linear layer whose outputs could be the classes")
+    name, last = linear[-1]
     network.set_submodule(name, Classifier(last.in_features, num_classes, dropout))

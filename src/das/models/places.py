@@ -1,6 +1,6 @@
 """Where temporal fusion goes in a 2D network, found from the shape of its residual blocks."""
 
-from collections import OrderedDict
+import re
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import NamedTuple
@@ -8,18 +8,15 @@ from typing import NamedTuple
 from torch import nn
 
 from das.errors import DasError
-from das.models.fusion import GSF, GSM, GST, TSM
-from das.models.names import known_fusions
+from das.study import registry
 
 LOOKED_FOR = (
-    "residual blocks (as in torchvision's ResNet and RegNet) and inverted residual blocks with a shortcut (as in "
-    "torchvision's MobileNet, EfficientNet and MNASNet)"
+    "residual blocks (as in ResNet, RegNet and ConvNeXt) and inverted residual blocks with a shortcut (as in "
+    "MobileNet, EfficientNet and MNASNet), as torchvision and timm build them"
 )
 
-NOT_IN_BRANCH = (
-    "proj",
-    "shortcut",
-)  # torchvision's squeeze-excitations are left out by their convolutions' names fc1, fc2
+#: Parts of a block that are no convolution of its branch: shortcuts and squeeze-excitations.
+BESIDE = re.compile(r"(^|\.)(proj|shortcut|downsample|se|fc1|fc2)(\.|$)")
 
 
 class Branch(NamedTuple):
@@ -33,13 +30,11 @@ def _branch_of(block: nn.Module) -> list[str] | None:
     """Names inside ``block`` of the convolutions of its residual branch; None if it is no block with a shortcut."""
     if all(isinstance(getattr(block, name, None), nn.Conv2d) for name in ("conv1", "conv2")) and hasattr(block, "bn2"):
         return [name for name in ("conv1", "conv2", "conv3") if hasattr(block, name)]
-    inverted = getattr(block, "use_res_connect", False) or getattr(block, "apply_residual", False)
-    if inverted or hasattr(block, "proj") or hasattr(block, "shortcut"):
-        return [
-            name
-            for name, module in block.named_modules()
-            if isinstance(module, nn.Conv2d) and not name.startswith(NOT_IN_BRANCH) and ".fc" not in name
-        ]
+    inverted = any(getattr(block, name, False) for name in ("use_res_connect", "apply_residual", "has_skip"))
+    named = any(hasattr(block, name) for name in ("proj", "shortcut", "downsample"))
+    if (inverted or named) and not hasattr(block, "blocks"):
+        convs = [name for name, module in block.named_modules() if isinstance(module, nn.Conv2d)]
+        return [name for name in convs if not BESIDE.search(name)] or None
     return None
 
 
@@ -52,27 +47,28 @@ def residual_branches(network: nn.Module) -> list[Branch]:
     return found
 
 
-def default_places(network: nn.Module, fusion: str) -> list[str]:
-    """Names of the convolutions where ``fusion`` goes.
+def default_places(network: nn.Module, fusion: registry.Entry) -> list[str]:
+    """Names of the convolutions where ``fusion`` goes, as its facts say.
 
-    TSM: before each branch's first convolution; in networks with a stage of 23 or more blocks, in every second block
-    (Lin et al. 2019, "blockres"). GSM, GSF: after the last one, before its norm. GST: in place of the last ungrouped
-    3x3. DasError if there is none.
+    TSM: each branch's first convolution; in networks with a stage of 23 or more blocks, in every second block (Lin et
+    al. 2019, "blockres"). GSM, GSF, and those of one's own that say nothing: the last one, before its norm. GST: the
+    last ungrouped 3x3. DasError if there is none.
     """
-    branches = residual_branches(network)
-    if fusion == "tsm":
+    branches, place = residual_branches(network), fusion.facts.get("place", "last")
+    if fusion.facts.get("sparse"):
         stages = [list(blocks) for _, blocks in groupby(branches, key=lambda branch: branch.stage)]
         every = 2 if any(len(blocks) >= 23 for blocks in stages) else 1
-        places = [block.convs[0] for blocks in stages for block in blocks[::every]]
-    elif fusion == "gst":
+        branches = [block for blocks in stages for block in blocks[::every]]
+    if place == "last_3x3":
         plain = [[name for name in b.convs if _is_plain_3x3(network.get_submodule(name))] for b in branches]
         places = [names[-1] for names in plain if names]
     else:
-        places = [branch.convs[-1] for branch in branches]
+        places = [branch.convs[0 if place == "first" else -1] for branch in branches]
     if not places:
-        wanted = "an ungrouped 3x3 convolution in " if fusion == "gst" else ""
+        wanted = "an ungrouped 3x3 convolution in " if place == "last_3x3" else ""
         raise DasError(
-            f"fusion {fusion}: {type(network).__name__} has no place for it; looked for {wanted}{LOOKED_FOR}"
+            f"fusion {fusion.name}: {type(network).__name__} has no place for it; looked for {wanted}{LOOKED_FOR}; "
+            "name convolutions yourself (backbones.NAME.places)"
         )
     return places
 
@@ -89,35 +85,19 @@ def insert_fusion(
     A place's convolution keeps its state under ``PLACE.conv``; the fusion's is under ``PLACE.FUSION``. DasError for an
     unknown fusion, an option it does not take, a place that is no convolution of the network, or no place at all.
     """
-    if fusion not in known_fusions():
-        raise DasError(f"fusion: {fusion!r} is unknown; known: {', '.join(known_fusions())}")
+    entry = registry.lookup("fusion", fusion)
+    options = entry.check(options)
     if fusion == "none":
-        if options or places:
-            raise DasError(f"fusion none: takes no options and no places; found {dict(options)} and {places}")
         return []
-    places = default_places(network, fusion) if places is None else list(places)
+    places = default_places(network, entry) if places is None else list(places)
     convs = {name: module for name, module in network.named_modules() if isinstance(module, nn.Conv2d)}
     for place in places:
         if place not in convs:
             raise DasError(
                 f"places: {place!r} is no 2D convolution of {type(network).__name__}; it has {', '.join(convs)}"
             )
-        network.set_submodule(place, _fused(fusion, convs[place], frames, options, place))
+        try:
+            network.set_submodule(place, entry.load()(convs[place], frames, **options))
+        except DasError as error:
+            raise DasError(f"{place}: {error}") from None
     return places
-
-
-def _fused(fusion: str, conv: nn.Conv2d, frames: int, options: Mapping, place: str) -> nn.Module:
-    try:
-        if fusion == "tsm":
-            parts = {"tsm": TSM(conv.in_channels, frames, **options), "conv": conv}
-        elif fusion == "gsm":
-            parts = {"conv": conv, "gsm": GSM(conv.out_channels, frames, **options)}
-        elif fusion == "gsf":
-            parts = {"conv": conv, "gsf": GSF(conv.out_channels, frames, **options)}
-        else:
-            parts = {"gst": GST(conv, frames, **options)}
-    except TypeError as error:
-        raise DasError(f"fusion_options: {dict(options)} for {fusion}: {error}") from None
-    except DasError as error:
-        raise DasError(f"{place}: {error}") from None
-    return nn.Sequential(OrderedDict(parts))

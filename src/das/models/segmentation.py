@@ -3,7 +3,7 @@
 PSPNet is ours; DeepLabv3's and LR-ASPP's heads are torchvision's.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 import torch
@@ -12,9 +12,9 @@ from torch.nn import functional as F
 
 from das.errors import DasError
 from das.models.backbones import build_backbone
-from das.models.names import HEADS
 from das.models.places import insert_fusion
 from das.models.video import FrameNetwork
+from das.study import registry
 
 PYRAMID = (1, 2, 3, 6)  # cells a side: Zhao et al. 2017, section 3.2
 LRASPP_CHANNELS = 128  # Howard et al. 2019, section 6.4
@@ -174,10 +174,26 @@ class LowAndHigh(nn.Module):
         return self.head({"low": low, "high": high})
 
 
-def _deeplabv3(channels: int, num_classes: int, dropout: float) -> nn.Module:
+# -- the heads that studies name ------------------------------------------------------------------------------------
+
+
+def pspnet(body: Body, num_classes: int, dropout: float) -> nn.Module:
+    return PSPNet(body.channels, num_classes, dropout)
+
+
+def fcn(body: Body, num_classes: int, dropout: float) -> nn.Module:
+    return FCN(body.channels, num_classes, dropout)
+
+
+def lraspp(body: Body, num_classes: int, dropout: float) -> nn.Module:
+    """Its classes follow a plain convolution: no dropout, as published."""
+    return LowAndHigh(body.low_channels, body.channels, num_classes)
+
+
+def deeplabv3(body: Body, num_classes: int, dropout: float) -> nn.Module:
     from torchvision.models.segmentation.deeplabv3 import DeepLabHead
 
-    head = DeepLabHead(channels, num_classes)
+    head = DeepLabHead(body.channels, num_classes)
     for module in head.modules():
         if isinstance(module, nn.Dropout):
             module.p = dropout
@@ -206,24 +222,21 @@ def segmenter(
     output_stride: int = 8,
     dropout: float = 0.1,
     backbone_options: Mapping | None = None,
+    head_options: Mapping | None = None,
+    places: Sequence[str] | None = None,
 ) -> Segmenter:
-    """Make a segmentation network: ``head`` (see ``names.HEADS``) on the backbone ``name`` with temporal fusion in it.
+    """Make a segmentation network: ``head`` (`das.models.components`) on the backbone ``name``, with temporal fusion.
 
     Weights are drawn from torch's global generator; ``pretrained`` takes ImageNet's for the backbone. ``dropout`` is
     the only one, before the classes. DasError for unknown names, options that nothing takes, networks without a place
     for the fusion, and networks whose features a head cannot read.
     """
-    if head not in HEADS:
-        raise DasError(f"head: {head!r} is unknown; known: {', '.join(HEADS)}")
     network = build_backbone(name, in_channels, pretrained=pretrained, options=backbone_options or {})
     body = Body(network, in_channels, output_stride)
-    places = insert_fusion(body, fusion, frames, fusion_options or {})
+    places = insert_fusion(body, fusion, frames, fusion_options or {}, places)
     if body.channels < 4 or body.auxiliary_channels < 4:
         raise DasError(f"head: {name} has {body.channels} channels; a head needs at least 4")
-    if head == "lraspp":
-        top = LowAndHigh(body.low_channels, body.channels, num_classes)
-    else:
-        top = {"pspnet": PSPNet, "fcn": FCN, "deeplabv3": _deeplabv3}[head](body.channels, num_classes, dropout)
+    top = registry.lookup("head", head).make(body, num_classes, dropout, **(head_options or {}))
     network = DenseNetwork(body, top, FCN(body.auxiliary_channels, num_classes, dropout))
     model = Segmenter(network, frames, in_channels, places)
     return model.to(memory_format=torch.channels_last)

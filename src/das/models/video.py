@@ -76,7 +76,7 @@ class VideoModel(FrameNetwork):
 
 
 def video_model(
-    name: str,
+    network: str | nn.Module,
     num_classes: int,
     frames: int,
     *,
@@ -89,7 +89,8 @@ def video_model(
     dropout: float = 0.0,
     backbone_options: Mapping | None = None,
 ) -> VideoModel:
-    """Make a video model of the 2D network called ``name``; see ``names.py`` for the names.
+    """Make a video model of a 2D ``network``: a name (`das.models.components`), or a module from images
+    (N, in_channels, H, W) to logits that ends in a linear layer; it is changed in place.
 
     Weights are drawn from torch's global generator. ``places`` overrides where fusion goes (``VideoModel.places``
     shows the default). DasError for unknown names, options that nothing takes, and networks without a place.
@@ -98,7 +99,8 @@ def video_model(
         raise DasError(f"frames: {frames}; a video has at least 1")
     if not 0 <= dropout < 1:
         raise DasError(f"dropout: {dropout} is outside [0, 1)")
-    network = build_backbone(name, in_channels, pretrained=pretrained, options=backbone_options or {})
+    if isinstance(network, str):
+        network = build_backbone(network, in_channels, pretrained=pretrained, options=backbone_options or {})
     replace_classifier(network, num_classes, dropout)
     places = insert_fusion(network, fusion, frames, fusion_options or {}, places)
     model = VideoModel(network, frames, in_channels, places, build_consensus(consensus, frames))

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from das.engine.optimiser import SGD
+from das.engine.optimizers import SGD
 
 Batch = tuple[Tensor, Tensor]
 #: A batch's loss and accuracy, by the weights given in place of the network's own (None: by its own).
@@ -23,22 +23,22 @@ def first_order(loss: Loss, architecture: Sequence[Tensor], validation: Batch) -
 
 
 def second_order(
-    loss: Loss, architecture: Sequence[Tensor], optimiser: SGD, training: Batch, validation: Batch
+    loss: Loss, architecture: Sequence[Tensor], optimizer: SGD, training: Batch, validation: Batch
 ) -> Gradient:
-    """grad_alpha L_val(w'(alpha), alpha), where w' is one step of ``optimiser``, momentum and decay included, from w.
+    """grad_alpha L_val(w'(alpha), alpha), where w' is one step of ``optimizer``, momentum and decay included, from w.
 
     DARTS, equations 6 to 8: grad_alpha L_val(w') - lr * (grad_alpha L_train(w+) - grad_alpha L_train(w-)) / (2 R), with
-    w+- = w +- R * v, v = grad_w' L_val and R = 0.01 / |v|. Nothing is changed on the way, the optimiser included.
+    w+- = w +- R * v, v = grad_w' L_val and R = 0.01 / |v|. Nothing is changed on the way, the optimizer included.
 
     Returns the gradients, shaped as ``architecture``, and the held-out loss and accuracy at w'.
     """
-    lr, weights = optimiser.lr, optimiser.parameters
+    lr, weights = optimizer.lr, optimizer.parameters
     gradients = torch.autograd.grad(loss(training, weights)[0], weights)
     unrolled = []
-    for weight, gradient, buffer in zip(weights, gradients, optimiser.buffers, strict=True):
-        step = gradient + optimiser.weight_decay * weight.detach()
+    for weight, gradient, buffer in zip(weights, gradients, optimizer.buffers, strict=True):
+        step = gradient + optimizer.weight_decay * weight.detach()
         if buffer is not None:
-            step = step + optimiser.momentum * buffer
+            step = step + optimizer.momentum * buffer
         unrolled.append((weight.detach() - lr * step).requires_grad_())
 
     held_out, accuracy = loss(validation, unrolled)

@@ -9,23 +9,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from das import augment
-from das.config import SegmentationRecipe, Study, default_consensus, digest, policy_settings
+from das import augment, tasks
 from das.data.batches import Batches
 from das.data.sets import Dataset
 from das.data.splits import halves
 from das.engine.device import arithmetic, prepare
-from das.engine.model import make_model
-from das.engine.optimiser import SGD
+from das.engine.optimizers import SGD, Adam
 from das.engine.progress import Epochs
 from das.engine.provenance import Meter
 from das.engine.resume import ResumeState, random_state, set_random_state
 from das.errors import DasError
-from das.search.adam import Adam
 from das.search.architect import Batch, first_order, second_order
-from das.search.relaxation import RELAXATIONS, noise_like
-from das.search.selection import SELECTIONS
-from das.seeding import derive, generator
+from das.search.relaxation import noise_like
+from das.study import registry
+from das.study.runs import PolicyRun, digest
 from das.video.cell import Cell, Relaxed
 from das.video.policy import Policy
 
@@ -40,54 +37,44 @@ def entropy(alpha: Tensor) -> float:
 
 
 class BilevelSearch:
-    """One search: the policy that ``policies.<policy>`` of ``study`` describes, for a data set, backbone and seed.
+    """One search, of ``run``, on the training set of ``images``.
 
     Selections and scores work with its ``cell``, ``network``, ``settings``, ``history`` and ``contestants`` through
     ``tune``, ``held_out`` and ``save``.
     """
 
-    def __init__(self, study: Study, dataset: str, backbone: str, policy: str, seed: int, images: Dataset):
-        source, data, net = study.policies[policy], study.datasets[dataset], study.backbones[backbone]
-        self.identity = (dataset, backbone, policy, seed)
-        self.compute, self.settings = study.compute, study.searches[source.search]
-        self.device = prepare(study.compute)
-        depends_on = {
-            "policy": policy_settings(study, policy),
-            "dataset": data.model_dump(exclude={"title", "recipe", "sources", "root"}),
-            "backbone": net.model_dump(exclude={"title"}),
-            "compute": study.compute.model_dump(),
-            "data": images.train.digest,
-        }
-        self.resume = ResumeState("search", *map(str, self.identity), digest=digest(depends_on))
+    def __init__(self, run: PolicyRun, images: Dataset):
+        self.run = run
+        self.compute, self.settings = run.compute, run.search
+        self.device = prepare(run.compute)
+        depends_on = {"settings": run.settings, "sources": run.sources, "data": images.train.digest}
+        self.resume = ResumeState(run.kind, run.study, *run.place.split("/"), digest=digest(depends_on))
 
-        torch.manual_seed(derive(*self.identity, "weights"))
-        self.cell = Cell(**study.cells[source.cell].model_dump(), seed=derive(*self.identity, "cell")).to(self.device)
-        recipe = {"label_smoothing": 0.0, "segmentation": SegmentationRecipe().model_dump()}
-        settings = {
-            "dataset": data.model_dump(),
-            "backbone": net.model_dump(),
-            "method": {"fusion": source.fusion, "fusion_options": {}, "consensus": default_consensus(data.reader)},
-            "recipe": recipe,
-        }
+        torch.manual_seed(run.seed_for("weights"))
+        self.cell = Cell(**run.cell.model_dump(), seed=run.seed_for("cell")).to(self.device)
         still = Policy.replicate(self.cell.family.frames)
-        self.model = make_model(settings, still, images.classes, *images.mean_std).to(self.device)
-        self.criterion = self.model.criterion(recipe)
-        self.relax = RELAXATIONS[self.settings.relaxation]
+        self.model = tasks.model(run.architecture, still, images.classes, *images.mean_std).to(self.device)
+        self.criterion = self.model.criterion()
+        relaxation = registry.lookup("relaxation", self.settings.relaxation)
+        self.relax, self.learns = relaxation.load(), relaxation.facts.get("learns", True)
         self.architecture = list(self.cell.parameters())
         alpha = self.settings.alpha
         # Decay draws alpha to an even mixture; magnitudes have no such middle.
         decays = [alpha.weight_decay if p is self.cell.alpha else 0.0 for p in self.architecture]
         self.architect = Adam(self.architecture, alpha.lr, alpha.betas, decays)
-        self.optimiser = self._optimiser()
-        steps, batch_size = augment.build(data.augment), self.settings.batch_size
-        self.halves = halves(images.train.strata, *self.identity)
+        self.optimizer = self._optimizer()
+        steps, batch_size = augment.build(run.data.augment), self.settings.batch_size
+        self.halves = halves(images.train.strata, *run.identity.values())
         weight_half, alpha_half = map(images.train.subset, self.halves)
         self.weight_batches, self.alpha_batches = (
             Batches(half, batch_size, steps, device=self.device, drop_last=True) for half in (weight_half, alpha_half)
         )
         self.held_out_batches = Batches(alpha_half, 4 * batch_size, device=self.device)
         if not len(self.weight_batches):
-            raise DasError(f"searches.*.batch_size: is {batch_size}, but half the training set is {len(weight_half)}")
+            raise DasError(
+                f"searches.{run.source.search}.batch_size: is {batch_size}, but half the training set of "
+                f"{run.dataset} has {len(weight_half)} images; use at most that many"
+            )
         self.history: dict[str, Any] = {
             "alpha": [self.cell.alpha.tolist()],
             "entropy": [entropy(self.cell.alpha)],
@@ -112,7 +99,7 @@ class BilevelSearch:
         """What reads the videos: the part of the model that has weights."""
         return self.model.network
 
-    def run(self) -> tuple[Policy, dict[str, Any], dict[str, Any]]:
+    def find(self) -> tuple[Policy, dict[str, Any], dict[str, Any]]:
         """Return the policy, the history and the run record.
 
         The history holds per epoch, from the start on, alpha and its entropy, and per epoch the mean losses on both
@@ -121,16 +108,15 @@ class BilevelSearch:
         ends in the same policy. Raises DasError when a loss is no longer finite.
         """
         self._restore(self.resume.load())
-        for epoch in (
-            epochs := Epochs(f"search {'/'.join(map(str, self.identity))}", self.settings.epochs, self.epoch)
-        ):
+        for epoch in (epochs := Epochs(self.run.title, self.settings.epochs, self.epoch)):
             before = self.meter.state()["device_s"]
             losses = self._epoch(epoch, epochs)
             self._record(epochs, *losses)
             self.epoch = epoch + 1
             self.seconds.append(round(self.meter.state()["device_s"] - before, 3))
             self.save()
-        policy = SELECTIONS[self.settings.selection](self, {"source": "search", "identity": list(self.identity)})
+        select = registry.lookup("selection", self.settings.selection).load()
+        policy = select(self, {"source": "search", "identity": list(self.run.identity.values())})
         return policy, self.history, self.meter.record() | {"epochs_device_s": self.seconds}
 
     def _record(self, epochs: Epochs, train_loss: float, val_loss: float, val_accuracy: float) -> None:
@@ -154,22 +140,22 @@ class BilevelSearch:
 
     def _epoch(self, epoch: int, epochs: Epochs) -> tuple[float, float, float]:
         """Mean loss on the weight half, and mean loss and accuracy on the alpha half."""
-        self.optimiser.lr = self._cosine(epoch / self.settings.epochs)
-        draws = generator(*self.identity, "relaxation", epoch)
+        self.optimizer.lr = self._cosine(epoch / self.settings.epochs)
+        draws = self.run.generator("relaxation", epoch)
         pairs = zip(
-            self.weight_batches.epoch(generator(*self.identity, "weight half", epoch)),
-            self.alpha_batches.epoch(generator(*self.identity, "alpha half", epoch)),
+            self.weight_batches.epoch(self.run.generator("weight half", epoch)),
+            self.alpha_batches.epoch(self.run.generator("alpha half", epoch)),
             strict=False,
         )
         steps = min(len(self.weight_batches), len(self.alpha_batches))
-        learns = self.settings.relaxation != "path" and epoch >= self.settings.warmup_epochs
+        learns = self.learns and epoch >= self.settings.warmup_epochs
         totals = torch.zeros(3, device=self.device)
         self.model.train()
         for training, validation in epochs.batches(pairs, steps):
             held_out = self._architecture_step(training, validation, noise_like(self.cell.alpha, draws), learns)
             with torch.no_grad():
                 weights = self.relax(self.cell.family, self.cell.alpha, noise_like(self.cell.alpha, draws))
-            loss = self._weight_step(self.optimiser, training, Relaxed(self.cell, weights))
+            loss = self._weight_step(self.optimizer, training, Relaxed(self.cell, weights))
             totals += torch.stack([loss, *held_out])
         train_loss, val_loss, val_accuracy = (totals / steps).tolist()
         return train_loss, val_loss, val_accuracy
@@ -189,18 +175,18 @@ class BilevelSearch:
         if self.settings.order == "first":
             gradients, value, accuracy = first_order(loss, self.architecture, validation)
         else:
-            gradients, value, accuracy = second_order(loss, self.architecture, self.optimiser, training, validation)
+            gradients, value, accuracy = second_order(loss, self.architecture, self.optimizer, training, validation)
         self.architect.step(gradients)
         return value, accuracy
 
-    def _weight_step(self, optimiser: SGD, batch: Batch, to_video: ToVideo) -> Tensor:
+    def _weight_step(self, optimizer: SGD, batch: Batch, to_video: ToVideo) -> Tensor:
         self.cell.requires_grad_(False)
         loss, _ = self._loss(batch, to_video)
         self.cell.requires_grad_(True)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        nn.utils.clip_grad_norm_(optimiser.parameters, self.settings.weights.clip_norm)
-        optimiser.step()
+        nn.utils.clip_grad_norm_(optimizer.parameters, self.settings.weights.clip_norm)
+        optimizer.step()
         return loss.detach()
 
     def _loss(self, batch: Batch, to_video: ToVideo, weights: Sequence[Tensor] | None = None) -> tuple[Tensor, Tensor]:
@@ -216,19 +202,19 @@ class BilevelSearch:
                 state.update(zip(names, weights, strict=True))
                 logits = torch.func.functional_call(self.model, state, (images, to_video))
             loss = self.criterion(logits, labels)
-        return loss, self.model.right(logits, labels)
+        return loss, self.model.batch_accuracy(logits, labels)
 
     # -- what selections use -------------------------------------------------------------------------------------
 
     def tune(self, to_video: ToVideo, *step: str | int) -> None:
         """Train the weights for `tune_epochs` epochs: one cosine cycle, fresh momentum. ``step`` seeds the batches."""
-        optimiser, epochs = self._optimiser(), self.settings.tune_epochs
+        optimizer, epochs = self._optimizer(), self.settings.tune_epochs
         steps, done = epochs * len(self.weight_batches), 0
         self.model.train()
         for epoch in range(epochs):
-            for batch in self.weight_batches.epoch(generator(*self.identity, *step, epoch)):
-                optimiser.lr = self._cosine(done / steps)
-                self._weight_step(optimiser, batch, to_video)
+            for batch in self.weight_batches.epoch(self.run.generator(*step, epoch)):
+                optimizer.lr = self._cosine(done / steps)
+                self._weight_step(optimizer, batch, to_video)
                 done += 1
 
     @torch.no_grad()
@@ -246,7 +232,7 @@ class BilevelSearch:
         self.resume.save({
             "cell": self.cell.state_dict(),
             "network": self.network.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
             "architect": self.architect.state_dict(),
             "random": random_state(),
             "history": self.history,
@@ -262,13 +248,13 @@ class BilevelSearch:
             return
         self.cell.load_state_dict(state["cell"])
         self.network.load_state_dict(state["network"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        self.optimizer.load_state_dict(state["optimizer"])
         self.architect.load_state_dict(state["architect"])
         set_random_state(state["random"])
         self.history, self.contestants = state["history"], state["contestants"]
         self.epoch, self.seconds = state["epoch"], state["seconds"]
 
-    def _optimiser(self) -> SGD:
+    def _optimizer(self) -> SGD:
         weights = self.settings.weights
         return SGD(self.network.parameters(), weights.lr, weights.momentum, weights.weight_decay)
 

@@ -1,50 +1,56 @@
-"""One policy of a study, from whatever source it names, written to its place."""
+"""One policy of a study, from whatever source it names, published at its place."""
 
-from pathlib import Path
+import json
 
-from das.config import Study
 from das.data import splits
 from das.data.sets import Dataset
-from das.files import publish, publish_json
-from das.seeding import derive
+from das.study import results
+from das.study.runs import PolicyRun
 from das.video.family import Family
 from das.video.policy import Policy
 
 
-def make_policy(study: Study, dataset: str, backbone: str, policy: str, seed: int, images: Dataset) -> Path:
-    """Make ``policies.<policy>`` of ``study`` and return the path of its file.
+def search_policy(run: PolicyRun, images: Dataset) -> None:
+    """Search the policy that ``run`` asks for and publish it with its history and the training set's two halves.
 
-    A search leaves beside the policy its history (`.history.json`), its run record (`.run.json`) and the indices of the
-    training set's two halves (`.halves.json`). The policy file is written last: where it exists, all is there.
+    An interrupted search continues after its last whole epoch and ends in the same bytes.
     """
-    source = study.policies[policy]
-    path = Path(f"results/policies/{dataset}/{backbone}/{policy}/seed{seed}.yaml")
-    provenance = {"study": study.study.name, "source": source.source, "identity": [dataset, backbone, policy, seed]}
-    if source.source == "search":
-        from das.search.bilevel import BilevelSearch
+    from das.search.bilevel import BilevelSearch
 
-        search = BilevelSearch(study, dataset, backbone, policy, seed, images)
-        made, history, run = search.run()
+    with results.alone(run):
+        made_from = results.inputs(run)
+        search = BilevelSearch(run, images)
+        policy, history, record = search.find()
         parts = dict(zip(("weights", "alpha"), search.halves, strict=True))
-        splits.write(path.with_suffix(".halves.json"), parts, digest=images.train.digest, identity=search.identity)
-        publish_json(path.with_suffix(".history.json"), history)
-        publish_json(path.with_suffix(".run.json"), run)
-        made.save(path)
-        search.resume.discard()
-    elif source.source == "file":
-        publish(path, Policy.load(source.path).dumps())
-    else:
-        cell = study.cells[source.cell]
-        family = Family(**cell.model_dump(), seed=derive(dataset, backbone, policy, seed, "cell"))
-        settings = cell.model_dump(include={"schedule", "padding", "frame_layout", "canvas"})
-        match source.source:
-            case "random":
-                made = family.random(derive(dataset, backbone, policy, seed, "choice"), provenance)
-            case "uniform":
-                made = family.uniform(provenance)
-            case "replicate":
-                made = Policy.replicate(cell.frames, **settings, provenance=provenance)
-            case "single":
-                made = Policy.single(source.operation, source.magnitude, cell.frames, **settings, provenance=provenance)
-        made.save(path)
-    return path
+        identity = tuple(run.identity.values())
+        contents = {
+            "halves": splits.text(parts, digest=images.train.digest, identity=identity),
+            "history": json.dumps(history, indent=1, allow_nan=False) + "\n",
+            "policy": policy.dumps(),
+        }
+        results.publish(run, contents, made_from, record)
+
+
+def control_policy(run: PolicyRun) -> None:
+    """Publish the policy that ``run`` asks for without a search: drawn by chance, fixed, or from a file."""
+    with results.alone(run):
+        made_from = results.inputs(run)
+        results.publish(run, {"policy": _control(run).dumps()}, made_from, {})
+
+
+def _control(run: PolicyRun) -> Policy:
+    source, cell = run.source, run.cell
+    if source.source == "file":
+        return Policy.load(source.path)
+    provenance = {"source": source.source, "identity": list(run.identity.values())}
+    family = Family(**cell.model_dump(), seed=run.seed_for("cell"))
+    settings = cell.model_dump(include={"schedule", "padding", "frame_layout", "canvas"}) | {"provenance": provenance}
+    match source.source:
+        case "random":
+            return family.random(run.seed_for("choice"), provenance)
+        case "uniform":
+            return family.uniform(provenance)
+        case "replicate":
+            return Policy.replicate(cell.frames, **settings)
+        case "single":
+            return Policy.single(source.operation, source.magnitude, cell.frames, **settings)

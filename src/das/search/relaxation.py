@@ -48,6 +48,3 @@ def edge_shares(family: Family, kept: Tensor) -> Tensor:
         for edges in map(list, family.incoming):
             shares[edges] = kept[edges] * len(edges) / kept[edges].sum()
     return shares
-
-
-RELAXATIONS = {"mixture": mixture, "gumbel": gumbel, "path": path}

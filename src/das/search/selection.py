@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from das.search.relaxation import edge_shares
-from das.seeding import derive, generator
+from das.seeding import derive
 from das.video.cell import Cell, Relaxed
 from das.video.family import KEPT_EDGES, Family
 from das.video.policy import Policy
@@ -28,7 +28,7 @@ def perturbation(search, provenance: Mapping) -> Policy:
     """
     family, record = search.cell.family, search.history["selection"]
     operations, edges = record.setdefault("operations", []), record.setdefault("edges", [])
-    draws = generator(*search.identity, "perturbation")
+    draws = search.run.generator("perturbation")
     edge_order = torch.randperm(len(family.edges), generator=draws).tolist()
     crowded = [node for node, incoming in enumerate(family.incoming) if len(incoming) > KEPT_EDGES]
     node_order = [crowded[index] for index in torch.randperm(len(crowded), generator=draws).tolist()]
@@ -95,7 +95,7 @@ def tournament(search, provenance: Mapping) -> Policy:
 
     `history.selection` holds the `entrants`, described, and per round a mapping from entrant to held-out loss.
     """
-    entered = entrants(search.cell, search.settings.entrants, derive(*search.identity, "entrants"))
+    entered = entrants(search.cell, search.settings.entrants, search.run.seed_for("entrants"))
     record = search.history["selection"]
     rounds = record.setdefault("rounds", [])
     record["entrants"] = [policy.describe() for policy in entered]
@@ -131,6 +131,3 @@ def entrants(cell: Cell, count: int, seed: int) -> list[Policy]:
 
 def _weights(network: torch.nn.Module) -> dict[str, Tensor]:
     return {name: tensor.clone() for name, tensor in network.state_dict().items()}
-
-
-SELECTIONS = {"argmax": argmax, "perturbation": perturbation, "tournament": tournament}

@@ -39,14 +39,17 @@ KINDS: dict[str, tuple[tuple[str, ...], str]] = {
     "head": (("body", "num_classes", "dropout"), "a torch.nn.Module from the body's features to logits (N, K, h, w)"),
     "fusion": (("conv", "frames"), "the torch.nn.Module that stands in place of a convolution"),
     "consensus": (("frames",), "a torch.nn.Module from logits (B, T, K) to (B, K)"),
-    "dense_consensus": ((), "how label maps of frames become one (das.video.registration)"),
+    "dense_consensus": (
+        ("policy", "pixels", "size", "image", "passing"),
+        "where each frame shows each pixel, and whether it counts there",
+    ),
     "operation": ((), "a das.video.operations.Operation"),
     "space": ((), "a tuple of names of operations"),
     "schedule": (("frame", "middle"), "a frame's strength, a whole number of steps, 0 at the middle"),
     "augmentation": ((), "a callable (images, labels, generator) -> (images, labels)"),
     "objective": (("model", "criterion", "arithmetic"), "a das.augment.objective.Objective"),
     "task": ((), "a das.tasks.classification.DasModel"),
-    "lr_schedule": (("progress", "recipe"), "a factor of the learning rate, progress from 0 to 1"),
+    "lr_schedule": (("recipe", "epochs", "epoch"), "a factor of the learning rate"),
     "optimizer": (("parameters", "recipe", "factors"), "an optimizer with zero_grad, step, lr and its state"),
     "relaxation": (("family", "alpha", "noise"), "the weights (edges, candidates) that a step uses"),
     "selection": (("search", "provenance"), "a das.video.policy.Policy"),
@@ -94,7 +97,9 @@ class Entry:
         except ValidationError as error:
             first = error.errors()[0]
             path = ".".join(map(str, (self.name, *first["loc"])))
-            raise DasError(f"{path}: is missing" if first["type"] == "missing" else f"{path}: {wanted(first)}") from None
+            raise DasError(
+                f"{path}: is missing" if first["type"] == "missing" else f"{path}: {wanted(first)}"
+            ) from None
         return dict(given)
 
     def complete(self, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -115,7 +120,9 @@ class Entry:
         except (ImportError, ValueError) as error:
             raise DasError(f"{self.kind} {self.name!r}: module {module!r} cannot be found ({error})") from None
         if spec is None or not spec.origin or not Path(spec.origin).is_file():
-            raise DasError(f"{self.kind} {self.name!r}: module {module!r} is not found in the study's folder or PYTHONPATH")
+            raise DasError(
+                f"{self.kind} {self.name!r}: module {module!r} is not found in the study's folder or PYTHONPATH"
+            )
         return hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()
 
 
@@ -176,7 +183,7 @@ def _own(kind: str, target: str) -> Entry:
     component = _imported(target, what)
     arguments, gives = KINDS[kind]
     facts = dict(getattr(component, "facts", {}))
-    if kind in ("operation", "space", "dense_consensus"):
+    if kind in ("operation", "space"):
         return Entry(kind, target, target, facts=facts)
     if not callable(component):
         raise DasError(f"{what}: is no function or class; should take ({', '.join(arguments)}) and give {gives}")
@@ -219,5 +226,7 @@ def _options_model(entry: Entry) -> type:
     key = (entry.kind, entry.target)
     if key not in _models:
         fields = {name: (option.type, option.default) for name, option in entry.options.items()}
-        _models[key] = create_model(f"{entry.name} options", __config__=ConfigDict(extra="forbid", strict=True), **fields)
+        _models[key] = create_model(
+            f"{entry.name} options", __config__=ConfigDict(extra="forbid", strict=True), **fields
+        )
     return _models[key]

@@ -14,18 +14,28 @@ from typing import Any, ClassVar
 
 from das.errors import DasError
 from das.seeding import derive, generator
-from das.study import registry
+from das.study import augmentations, registry
 from das.study.schema import (
-    Architecture, Backbone, Cell, Compute, Dataset, Method, PolicySource, Recipe, Search, Study, Tuning,
+    Architecture,
+    Backbone,
+    Cell,
+    Compute,
+    Dataset,
+    Method,
+    PolicySource,
+    Recipe,
+    Search,
+    Study,
+    Tuning,
 )  # fmt: skip
 
 RESULTS = Path("results")
 
 
-def digest(settings: Any) -> str:
-    """A short hash of settings: two runs share it if and only if nothing they depend on differs."""
+def digest(settings: Any, full: bool = False) -> str:
+    """A hash of settings, of 16 hex digits or ``full`` 64: equal if and only if nothing in them differs."""
     text = json.dumps(settings, sort_keys=True, separators=(",", ":"), default=list)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(text.encode()).hexdigest()[: None if full else 16]
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,6 +142,7 @@ class Run:
             network_options=self.net.options,
             dropout=self.net.dropout,
             pretrained=self.net.pretrained,
+            places=self.net.places,
             head=self.net.head if dense else None,
             fusion=fusion,
             fusion_options=dict(options),
@@ -141,7 +152,11 @@ class Run:
         )
 
     def _common_settings(self) -> dict[str, Any]:
-        return {"dataset": self.data.settings(), "backbone": self._network_settings(), "compute": self.compute.settings()}
+        return {
+            "dataset": self.data.settings(),
+            "backbone": self._network_settings(),
+            "compute": self.compute.settings(),
+        }
 
     def _network_settings(self) -> dict[str, Any]:
         dense = registry.lookup("task", self.data.task).facts["dense"]
@@ -157,16 +172,7 @@ class Run:
         yield "task", self.data.task
         if self.net.head:
             yield "head", self.net.head.network
-        yield from augmentations(self.data.augment)
-
-
-def augmentations(entries: list) -> Iterator[tuple[str, str]]:
-    """(kind, name) of the augmentations that a study lists."""
-    for entry in entries:
-        name = entry if isinstance(entry, str) else next(iter(entry))
-        yield "augmentation", name
-        if not isinstance(entry, str):
-            yield from augmentations(entry[name].get("augment", []))
+        yield from augmentations.components(self.data.augment)
 
 
 @dataclass(frozen=True, eq=False)
@@ -304,7 +310,7 @@ class MethodRun(Run):
         yield from self._common_components()
         yield "fusion", self.how.fusion
         yield "dense_consensus" if self.net.head else "consensus", self.consensus
-        yield from augmentations(self.how.augment)
+        yield from augmentations.components(self.how.augment)
         yield "optimizer", self.recipe.optimizer
         yield "lr_schedule", self.recipe.schedule
         if self.made_by:

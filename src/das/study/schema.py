@@ -100,6 +100,7 @@ class Backbone(Section):
     options: dict[str, Any] = Field({}, description="of the network")
     dropout: Below1 = Field(0.0, description="before the last linear layer; the network's own is off")
     pretrained: bool = Field(False, description="start from ImageNet weights, where the network has some")
+    places: list[str] | None = Field(None, description="convolutions that get the fusion; null: found by structure")
     head: Head | None = Field(None, description="for segmentation only")
 
 
@@ -226,6 +227,7 @@ class PolicyBenchmark(Section):
     cell: Name = Field(description="a name from `cells`, with magnitudes `grid`")
     fusion: str = Field("tsm", description="of the retrained networks")
     random: Count = Field(description="policies drawn by chance")
+    held_out: Part = Field(0.5, description="of the training images; the bank is scored on it, no search sees it")
     training_seeds: list[NonNegativeInt] = Field(min_length=2, description="two tell retraining noise")
 
 
@@ -287,6 +289,7 @@ class Architecture(Section):
     network_options: dict[str, Any]
     dropout: float
     pretrained: bool
+    places: list[str] | None
     head: Head | None
     fusion: str
     fusion_options: dict[str, Any]

@@ -17,7 +17,7 @@ from das.errors import DasError
 from das.seeding import generator
 from das.video.family import KEPT_EDGES, Family
 from das.video.frames import NO_NODE, Frames, remembered
-from das.video.operations import OPERATIONS
+from das.video.operations import operation_named
 from das.video.policy import Choice, Policy
 from das.video.warp import Pattern, centres, padded, product, pushed, taps, to_table
 
@@ -77,7 +77,7 @@ class Cell(nn.Module):
 
     def _ranges(self) -> tuple[Tensor, Tensor]:
         """Low end and width of the learnable magnitudes' ranges, each (candidates, magnitudes per operation)."""
-        ranges = [OPERATIONS[choice.operation].ranges for choice in self.family.candidates[0]]
+        ranges = [operation_named(choice.operation).ranges for choice in self.family.candidates[0]]
         low, high = _filled([[values.drawn for values in row] for row in ranges], (0.0, 1.0)).unbind(-1)
         return low, high - low
 
@@ -125,8 +125,8 @@ class Cell(nn.Module):
             if self.family.node_reduce == "mean":
                 share = share / len(edges)
             state = _mixed(mixture, share.flatten(), tables)
-            recoloured = self._recoloured(edges, share, magnitudes, tables, images.shape)
-            tables.append(state if recoloured is None else state + recoloured)
+            recolored = self._recolored(edges, share, magnitudes, tables, images.shape)
+            tables.append(state if recolored is None else state + recolored)
         return self._frames.video(images, self._frames.images(tables[-1], images.shape))
 
     def _prepared(self, size: Sequence[int], table: Tensor) -> tuple[list[_Mixture], Tensor]:
@@ -149,7 +149,7 @@ class Cell(nn.Module):
         for position, edge in enumerate(self.family.incoming[node]):
             source = self._source(edge)
             for column, choice in enumerate(self.family.candidates[edge]):
-                inverse = OPERATIONS[choice.operation].inverse
+                inverse = operation_named(choice.operation).inverse
                 if inverse is None:
                     continue
                 matrices = inverse(magnitudes[edge, column, : len(choice.magnitudes)], strengths, *size)
@@ -168,19 +168,19 @@ class Cell(nn.Module):
         owner = torch.tensor(owners, dtype=torch.int64, device=device)
         return _Mixture(pattern, torch.cat(weights, 1).to(table.dtype), owner)
 
-    def _recoloured(self, edges, share: Tensor, magnitudes: Tensor, tables: list[Tensor], shape) -> Tensor | None:
+    def _recolored(self, edges, share: Tensor, magnitudes: Tensor, tables: list[Tensor], shape) -> Tensor | None:
         """The photometric candidates' part of a node, as a table; None where there is none."""
         total = None
-        columns = [c for c, choice in enumerate(self.family.candidates[0]) if OPERATIONS[choice.operation].recolour]
+        columns = [c for c, choice in enumerate(self.family.candidates[0]) if operation_named(choice.operation).recolor]
         for position, edge in enumerate(edges):
             present = columns if share.requires_grad else [c for c in columns if share[position, c] != 0]
             if present:
                 given = (edge, present, share[position], magnitudes[edge], tables[self._source(edge) + 1], shape)
-                part = checkpoint(self._recolour_edge, *given, use_reentrant=False, preserve_rng_state=False)
+                part = checkpoint(self._recolor_edge, *given, use_reentrant=False, preserve_rng_state=False)
                 total = part if total is None else total + part
         return total
 
-    def _recolour_edge(self, edge: int, columns, share: Tensor, magnitudes: Tensor, source: Tensor, shape) -> Tensor:
+    def _recolor_edge(self, edge: int, columns, share: Tensor, magnitudes: Tensor, source: Tensor, shape) -> Tensor:
         images = self._frames.images(source, shape)
         total = 0
         for column in columns:
@@ -190,8 +190,8 @@ class Cell(nn.Module):
             magnitude = choice.magnitudes[0]
             if self.family.magnitudes == "learnable":
                 magnitude = magnitudes[column, 0].to(source.dtype).expand(shape[0], 1, 1, 1)
-            recoloured = self._frames.recolour(choice, magnitude, images)
-            total = total + torch.stack([weight * part for part in recoloured])
+            recolored = self._frames.recolor(choice, magnitude, images)
+            total = total + torch.stack([weight * part for part in recolored])
         return torch.cat([to_table(part) for part in total])
 
     def mixture(self, weights: Tensor | None = None) -> Policy:

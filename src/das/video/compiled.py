@@ -16,8 +16,8 @@ from torch import Tensor
 
 from das.errors import DasError
 from das.video.frames import Frames, check_images, sources
-from das.video.geometry import MOST_PATHS, Chain, ancestors, link, trace
-from das.video.operations import OPERATIONS
+from das.video.geometry import MOST_PATHS, Chain, link, trace
+from das.video.operations import operation_named
 from das.video.policy import IMAGE, Choice, Policy
 from das.video.warp import Pattern, centres, product, taps, to_table
 
@@ -72,12 +72,12 @@ def program(policy: Policy) -> tuple[list[Warp | Recolour], int]:
         share = 1 / len(edges) if policy.node_reduce == "mean" else 1.0
         weights: dict = {}
         for edge in edges:
-            if any(OPERATIONS[choice.operation].recolour for choice in edge.mixture):
+            if any(operation_named(choice.operation).recolor for choice in edge.mixture):
                 table_of(edge.source)
             for choice in edge.mixture:
-                if OPERATIONS[choice.operation].recolour:
-                    recolour = Recolour(table_of(edge.source), Choice(choice.operation, choice.magnitudes))
-                    paths = (Path(made(recolour), (), 1.0),)
+                if operation_named(choice.operation).recolor:
+                    recolor = Recolour(table_of(edge.source), Choice(choice.operation, choice.magnitudes))
+                    paths = (Path(made(recolor), (), 1.0),)
                 else:
                     paths = (Path(0, (), 1.0),) if edge.source == IMAGE else nodes[edge.source]
                 for path in paths:
@@ -86,7 +86,7 @@ def program(policy: Policy) -> tuple[list[Warp | Recolour], int]:
         return tuple(Path(*key, weight) for key, weight in weights.items())
 
     last = len(policy.nodes) - 1
-    for node in ancestors(policy):
+    for node in policy.reaching():
         nodes[node] = expand(policy.nodes[node])
         if len(nodes[node]) > MOST_PATHS:
             for edge in policy.nodes[node]:
@@ -133,8 +133,8 @@ class CompiledPolicy:
         for step, compiled in zip(self._steps, self._maps, strict=True):
             if isinstance(step, Recolour):
                 source = self._frames.images(tables[step.table], images.shape)
-                recoloured = self._frames.recolour(step.choice, step.choice.magnitudes[0], source)
-                tables.append(torch.cat([to_table(part) for part in recoloured]))
+                recolored = self._frames.recolor(step.choice, step.choice.magnitudes[0], source)
+                tables.append(torch.cat([to_table(part) for part in recolored]))
             else:
                 pattern, values = compiled
                 read = (tables[index] for index in _tables(step.paths))

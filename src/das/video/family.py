@@ -9,7 +9,8 @@ import torch
 
 from das.errors import DasError
 from das.seeding import generator
-from das.video.operations import OPERATIONS, SPACES
+from das.study import registry
+from das.video.operations import operation_named
 from das.video.policy import IMAGE, Choice, Edge, Policy, check_settings
 
 KINDS = ("dag", "single")
@@ -31,7 +32,7 @@ class Family:
         DasError: for a setting that is unknown or out of range.
     """
 
-    space: str = "affine5"
+    space: str | Sequence[str] = "affine5"
     frames: int = 4
     kind: str = "dag"
     nodes: int = 4
@@ -73,13 +74,13 @@ class Family:
     @cached_property
     def candidates(self) -> tuple[tuple[Choice, ...], ...]:
         """The candidates of each edge, in the order of alpha's columns."""
-        names = SPACES[self.space]
+        names = operations_of(self.space)
         if self.magnitudes == "grid":
             row = tuple(Choice(name, magnitudes) for name in names for magnitudes in _grid(name))
             return (row,) * len(self.edges)
         draws = generator("cell", self.seed, "magnitudes")
         return tuple(
-            tuple(Choice(name, tuple(values.draw(draws) for values in OPERATIONS[name].ranges)) for name in names)
+            tuple(Choice(name, tuple(values.draw(draws) for values in operation_named(name).ranges)) for name in names)
             for _ in self.edges
         )
 
@@ -150,12 +151,17 @@ class Family:
             node_reduce=self.node_reduce,
             frame_layout=self.frame_layout,
             canvas=self.canvas,
-            space=self.space,
+            space=self.space if isinstance(self.space, str) else tuple(self.space),
             provenance=provenance or {},
         )
 
 
+def operations_of(space: str | Sequence[str]) -> tuple[str, ...]:
+    """The operations of a space, by its name or listed."""
+    return tuple(registry.lookup("space", space).load() if isinstance(space, str) else space)
+
+
 def _grid(name: str) -> tuple[tuple[float, ...], ...]:
     """The grid's magnitudes of one operation; the magnitudes of a compound go up together."""
-    ranges = OPERATIONS[name].ranges
+    ranges = operation_named(name).ranges
     return tuple(zip(*(values.grid() for values in ranges), strict=True)) if ranges else ((),)

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from das.errors import DasError
-from das.video.operations import OPERATIONS
+from das.video.operations import operation_named
 from das.video.policy import IMAGE, Choice, Policy
 from das.video.schedule import strengths
 from das.video.warp import to_images, to_table
@@ -61,10 +61,10 @@ class Frames:
         """The part of each moving strength of a node's table; the image's table stands for all."""
         return [table] * len(self.moving) if len(table) == pixels else table.split(pixels)
 
-    def recolour(self, choice: Choice, magnitude, parts: Iterable[Tensor]) -> list[Tensor]:
+    def recolor(self, choice: Choice, magnitude, parts: Iterable[Tensor]) -> list[Tensor]:
         """Apply a photometric operation to images (B, C, H, W), one per moving strength."""
-        recolour = OPERATIONS[choice.operation].recolour
-        return [recolour(part, magnitude, strength) for strength, part in zip(self.moving, parts, strict=True)]
+        recolor = operation_named(choice.operation).recolor
+        return [recolor(part, magnitude, strength) for strength, part in zip(self.moving, parts, strict=True)]
 
     def images(self, table: Tensor, shape: Sequence[int]) -> list[Tensor]:
         """A table as images of ``shape`` (B, C, H, W), one per moving strength."""

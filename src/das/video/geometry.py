@@ -8,7 +8,7 @@ from torch import Tensor
 
 from das.errors import DasError
 from das.video.frames import Frames, sources
-from das.video.operations import OPERATIONS
+from das.video.operations import operation_named
 from das.video.policy import IMAGE, Choice, Policy
 from das.video.warp import centres, coverage, padded, pushed
 
@@ -21,7 +21,7 @@ Chain = tuple[Choice, ...]  # affine operations in the order in which they are a
 def chains(policy: Policy) -> set[Chain] | None:
     """The geometry of all paths from the image to the video; None where there are more than ``MOST_PATHS``."""
     nodes: dict = {IMAGE: {()}}
-    for node in ancestors(policy):
+    for node in policy.reaching():
         nodes[node] = {
             chain + link(choice)
             for edge in policy.nodes[node]
@@ -35,25 +35,15 @@ def chains(policy: Policy) -> set[Chain] | None:
 
 def link(choice: Choice) -> Chain:
     """What an operation adds to a chain."""
-    if choice.operation == "identity" or OPERATIONS[choice.operation].recolour:
+    if choice.operation == "identity" or operation_named(choice.operation).recolor:
         return ()
     return (Choice(choice.operation, choice.magnitudes),)
-
-
-def ancestors(policy: Policy) -> list[int]:
-    """The last node and all nodes it reads, directly or not, in order."""
-    found, waiting = set(), [len(policy.nodes) - 1]
-    while waiting:
-        node = waiting.pop()
-        found.add(node)
-        waiting += [edge.source for edge in policy.nodes[node] if edge.source != IMAGE and edge.source not in found]
-    return sorted(found)
 
 
 def matrix(choice: Choice, strength: int, size: tuple[int, int]) -> Tensor:
     """The inverse map (1, 3, 3) of an affine operation on images of ``size`` (H, W)."""
     magnitudes = torch.tensor(choice.magnitudes, dtype=torch.float64)
-    return OPERATIONS[choice.operation].inverse(magnitudes, torch.tensor([float(strength)]).double(), *size)
+    return operation_named(choice.operation).inverse(magnitudes, torch.tensor([float(strength)]).double(), *size)
 
 
 def trace(chain: Chain, positions: Tensor, strength: int, padding: str, size: tuple[int, int]) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""The operations a cell chooses from and the search spaces they form: the one place to extend either.
+"""The operations a cell chooses from.
 
 An affine operation gives the *inverse* map, from an output pixel to where it is read, as a 3x3 matrix in pixels about
 the image's centre (x to the right, y down; a pixel's centre is its coordinate, so the image spans [-W/2, W/2]). Its
@@ -7,14 +7,16 @@ strength is a whole number of steps; at strength 0 every operation is the identi
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import combinations
+from functools import cache
 from math import pi
 
 import torch
 from torch import Tensor
 
 from das.errors import DasError
+from das.study import registry
 from das.video import photometric
+from das.video.spaces import COLORS, COMPOUNDS
 
 
 @dataclass(frozen=True)
@@ -46,16 +48,16 @@ class Range:
 
 @dataclass(frozen=True)
 class Operation:
-    """A transformation with per-step magnitudes: affine (``inverse``) or photometric (``recolour``).
+    """A transformation with per-step magnitudes: affine (``inverse``) or photometric (``recolor``).
 
     ``inverse(magnitudes, strengths, height, width)`` returns (len(strengths), 3, 3) float64 matrices and is
-    differentiable in the magnitudes; ``recolour(images, magnitude, strength)`` maps (..., C, H, W) to the same shape.
+    differentiable in the magnitudes; ``recolor(images, magnitude, strength)`` maps (..., C, H, W) to the same shape.
     """
 
     name: str
     ranges: tuple[Range, ...]
     inverse: Callable | None = None
-    recolour: Callable | None = None
+    recolor: Callable | None = None
 
 
 def _matrices(strengths: Tensor, **entries) -> Tensor:
@@ -116,53 +118,43 @@ _FACTOR = Range((0.8, 1.25), (0.25, 4), 1, "times")
 _SHARE = Range((0, 0.25), (0, 1), 0, "of the whole")
 _BITS = Range((0, 2), (0, 7), 0, "bits", whole=True)
 
-_MOVES = (
-    Operation("translate_x", (_SHIFT,), inverse=_translate_x),  # positive: content moves right
-    Operation("translate_y", (_SHIFT,), inverse=_translate_y),  # positive: content moves down
-    Operation("zoom", (_ZOOM,), inverse=_zoom),  # above one: content grows, magnitude ** strength
-    Operation("rotate", (_ANGLE,), inverse=_rotate),  # positive: content turns counter-clockwise
-)
-_SHEARS = (
-    Operation("shear_x", (_SHEAR,), inverse=_shear_x),  # positive: the lower half moves right
-    Operation("shear_y", (_SHEAR,), inverse=_shear_y),  # positive: the right half moves down
-)
-_COMPOUNDS = tuple(_compound(parts) for size in (2, 3) for parts in combinations(_MOVES, size))
-_COLOURS = tuple(
-    Operation(name, (values,), recolour=getattr(photometric, name))
-    for name, values in {
-        "brightness": _FACTOR,
-        "contrast": _FACTOR,
-        "saturation": _FACTOR,
-        "sharpness": _FACTOR,
-        "solarize": _SHARE,
-        "posterize": _BITS,
-        "invert": _SHARE,
-        "autocontrast": _SHARE,
-        "equalize": _SHARE,
-    }.items()
-)
-_IDENTITY = Operation("identity", (), inverse=_identity)
+identity = Operation("identity", (), inverse=_identity)
+translate_x = Operation("translate_x", (_SHIFT,), inverse=_translate_x)  # positive: content moves right
+translate_y = Operation("translate_y", (_SHIFT,), inverse=_translate_y)  # positive: content moves down
+zoom = Operation("zoom", (_ZOOM,), inverse=_zoom)  # above one: content grows, magnitude ** strength
+rotate = Operation("rotate", (_ANGLE,), inverse=_rotate)  # positive: content turns counter-clockwise
+shear_x = Operation("shear_x", (_SHEAR,), inverse=_shear_x)  # positive: the lower half moves right
+shear_y = Operation("shear_y", (_SHEAR,), inverse=_shear_y)  # positive: the right half moves down
 
-OPERATIONS: dict[str, Operation] = {
-    operation.name: operation for operation in (_IDENTITY, *_MOVES, *_SHEARS, *_COMPOUNDS, *_COLOURS)
+_COLOR_RANGES = {
+    "brightness": _FACTOR,
+    "contrast": _FACTOR,
+    "saturation": _FACTOR,
+    "sharpness": _FACTOR,
+    "solarize": _SHARE,
+    "posterize": _BITS,
+    "invert": _SHARE,
+    "autocontrast": _SHARE,
+    "equalize": _SHARE,
 }
 
 
-def _names(*operations: Operation) -> tuple[str, ...]:
-    return tuple(operation.name for operation in operations)
+@cache
+def __getattr__(name: str) -> Operation:
+    """Photometric operations and compounds, which all are made alike."""
+    if name in COLORS:
+        return Operation(name, (_COLOR_RANGES[name],), recolor=getattr(photometric, name))
+    if name in COMPOUNDS:
+        return _compound(tuple(globals()[part] for part in name.split("+")))
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-# affine5 and compound: casarinsof/TRAS, the newest and an earlier generation (there with pooling, here without).
-SPACES: dict[str, tuple[str, ...]] = {
-    "affine5": _names(_IDENTITY, *_MOVES),
-    "affine7": _names(_IDENTITY, *_MOVES, *_SHEARS),
-    "compound": _names(*_MOVES, *_COMPOUNDS),
-    "full": _names(_IDENTITY, *_MOVES, *_SHEARS, *_COLOURS),
-}
-
-
+@cache
 def operation_named(name: str) -> Operation:
-    """Return the operation called ``name``; raises DasError, naming the known ones."""
-    if name not in OPERATIONS:
-        raise DasError(f"operation: {name!r} is unknown; choose one of {', '.join(OPERATIONS)}")
-    return OPERATIONS[name]
+    """Return the operation that a study or a policy calls ``name``; raises DasError, naming the known ones, and for one
+    of your own that is no `Operation`."""
+    entry = registry.lookup("operation", name)
+    operation = entry.load()
+    if not isinstance(operation, Operation):
+        raise DasError(f"operation {name!r}: is {type(operation).__name__}; should be a das.video.operations.Operation")
+    return operation

@@ -11,8 +11,9 @@ import yaml
 
 from das.errors import DasError
 from das.files import publish
-from das.video.operations import OPERATIONS, SPACES
-from das.video.schedule import SCHEDULES
+from das.study import registry
+from das.video.operations import operation_named
+from das.video.schedule import strengths
 
 FORMAT = "das-policy"
 VERSION = 1
@@ -64,7 +65,7 @@ class Policy:
     node_reduce: str = "mean"
     frame_layout: str = "frames"
     canvas: int | None = None
-    space: str | None = None
+    space: str | Sequence[str] | None = None
     provenance: Mapping = field(default_factory=dict, compare=False)
 
     def __post_init__(self):
@@ -77,6 +78,8 @@ class Policy:
             for position, edge in enumerate(edges):
                 _check_edge(edge, index, len(self.nodes), f"nodes[{index}].edges[{position}]")
         object.__setattr__(self, "provenance", MappingProxyType(dict(self.provenance)))
+        if isinstance(self.space, list):
+            object.__setattr__(self, "space", tuple(self.space))
 
     def __reduce__(self):  # a mapping proxy cannot be pickled or deep-copied
         return _from_document, (self.document(),)
@@ -128,7 +131,7 @@ class Policy:
             "node_reduce": self.node_reduce,
             "frame_layout": self.frame_layout,
             "canvas": self.canvas,
-            "space": self.space,
+            "space": self.space if isinstance(self.space, str | None) else list(self.space),
             "nodes": [{"edges": [_edge_document(edge) for edge in edges]} for edges in self.nodes],
             "provenance": dict(self.provenance),
         }
@@ -137,6 +140,15 @@ class Policy:
         """Return the SHA-256 (hex) of what determines the video: everything but space and provenance."""
         document = {key: value for key, value in self.document().items() if key not in ("space", "provenance")}
         return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+
+    def reaching(self) -> list[int]:
+        """The nodes that reach the video, in order: the last one and all that it reads, directly or not."""
+        found, waiting = set(), [len(self.nodes) - 1]
+        while waiting:
+            node = waiting.pop()
+            found.add(node)
+            waiting += [edge.source for edge in self.nodes[node] if edge.source != IMAGE and edge.source not in found]
+        return sorted(found)
 
     def describe(self) -> str:
         """Return one line of text, as ``4 frames, mirrored: 0 = mean(image > rotate 7, image > zoom 1.1)``."""
@@ -162,18 +174,29 @@ def check_settings(settings) -> None:
     """Check the fields that policies and cells share; raises DasError."""
     if type(settings.frames) is not int or settings.frames < 1:
         raise DasError(f"frames: {settings.frames!r} is not a whole number of at least 1")
-    for key, allowed in {
-        "schedule": SCHEDULES,
-        "padding": PADDINGS,
-        "node_reduce": NODE_REDUCES,
-        "frame_layout": FRAME_LAYOUTS,
-        "space": (*SPACES, None) if isinstance(settings, Policy) else tuple(SPACES),
-    }.items():
+    for key, allowed in {"padding": PADDINGS, "node_reduce": NODE_REDUCES, "frame_layout": FRAME_LAYOUTS}.items():
         value = getattr(settings, key)
         if value not in allowed:
-            raise DasError(f"{key}: {value!r} is unknown; choose one of {', '.join(str(name) for name in allowed)}")
+            raise DasError(f"{key}: {value!r} is unknown; choose one of {', '.join(allowed)}")
+    if type(settings.schedule) is not str:
+        raise DasError(f"schedule: {settings.schedule!r} is no name")
+    strengths(settings.schedule, settings.frames)
+    _check_space(settings.space, allowed_none=isinstance(settings, Policy))
     if settings.canvas is not None and (type(settings.canvas) is not int or settings.canvas < 1):
         raise DasError(f"canvas: {settings.canvas!r} is not null or a side of at least 1 pixel")
+
+
+def _check_space(space, allowed_none: bool) -> None:
+    if space is None and allowed_none:
+        return
+    listed = isinstance(space, list | tuple)
+    try:
+        for name in space if listed else (space,):
+            registry.lookup("operation" if listed else "space", name if isinstance(name, str) else repr(name))
+    except DasError as problem:
+        raise DasError(f"space: {problem}") from None
+    if listed and len(set(space)) < max(len(space), 2):
+        raise DasError(f"space: {list(space)} should list two or more operations, each once")
 
 
 def _check_edge(edge: Edge, node: int, nodes: int, key: str) -> None:
@@ -194,9 +217,10 @@ def _check_edge(edge: Edge, node: int, nodes: int, key: str) -> None:
 
 
 def _check_choice(choice: Choice, key: str) -> None:
-    if not isinstance(choice.operation, str) or choice.operation not in OPERATIONS:
-        raise DasError(f"{key}.operation: {choice.operation!r} is unknown; choose one of {', '.join(OPERATIONS)}")
-    ranges = OPERATIONS[choice.operation].ranges
+    try:
+        ranges = operation_named(str(choice.operation)).ranges
+    except DasError as problem:
+        raise DasError(f"{key}.operation: {problem}") from None
     if len(choice.magnitudes) != len(ranges):
         given = list(choice.magnitudes)
         raise DasError(f"{key}.magnitude: {choice.operation} takes {len(ranges)} magnitudes, not {given}")

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 from das.errors import DasError
-from das.models.names import DENSE_CONSENSUS
+from das.study import registry
 from das.video.compiled import CompiledPolicy
 from das.video.frames import Frames, remembered, sources
 from das.video.geometry import link
-from das.video.operations import OPERATIONS
+from das.video.operations import operation_named
 from das.video.policy import IMAGE, Choice, Edge, Policy
 from das.video.warp import Pattern, centres, coverage, padded, product, pushed, taps
 
@@ -40,7 +40,7 @@ def mean_maps(policy: Policy, height: int, width: int) -> Tensor:
         if not link(choice):
             return still
         magnitudes = torch.tensor(choice.magnitudes, dtype=torch.float64)
-        return OPERATIONS[choice.operation].inverse(magnitudes, strengths, height, width)
+        return operation_named(choice.operation).inverse(magnitudes, strengths, height, width)
 
     maps = {IMAGE: still}
     for index, edges in enumerate(policy.nodes):
@@ -76,9 +76,8 @@ class DenseConsensus:
     """
 
     def __init__(self, name: str, policy: Policy, passing: bool = False):
-        if name not in DENSE_CONSENSUS:
-            raise DasError(f"consensus: {name!r} is unknown; known: {', '.join(DENSE_CONSENSUS)}")
         self.name, self.policy, self.passing = name, policy, passing
+        self._positions = registry.lookup("dense_consensus", name).load()
         self._maps = {}
 
     def __call__(self, logits: Tensor, height: int, width: int) -> Tensor:
@@ -102,7 +101,7 @@ class DenseConsensus:
         frames = Frames(self.policy, sources(self.policy))
         *size, top, left = frames.window(*image)
         pixels = centres(*size).view(*size, 2)[top : top + image[0], left : left + image[1]].reshape(1, -1, 2)
-        positions, counts = self._positions(pixels, size, image)
+        positions, counts = self._positions(self.policy, pixels, size, image, self.passing)
         scale = torch.tensor([low[1] / size[1], low[0] / size[0]], dtype=torch.float64)
         index, weight = taps(padded(positions * scale, "border", *low), *low)  # (T, pixels, 4)
         weight = weight * (counts / counts.sum(0))[..., None]
@@ -114,22 +113,38 @@ class DenseConsensus:
         pattern = Pattern(starts.to(device), index[kept][order].to(device), len(frames.strengths) * low[0] * low[1])
         return pattern, weight[kept][order].to(device)
 
-    def _positions(self, pixels: Tensor, size: list[int], image: tuple[int, int]) -> tuple[Tensor, Tensor]:
-        """Where each frame shows each pixel, (T, pixels, 2), and whether it counts there, (T, pixels) of 0 and 1."""
-        count, middle = self.policy.frames, self.policy.frames // 2
-        as_they_come = pixels.expand(count, -1, -1)
-        if self.name == "middle_frame":
-            return as_they_come, (torch.arange(count) == middle).double()[:, None].expand(-1, pixels.shape[1])
-        if self.name == "mean_logits" or self.policy.frame_layout == "scrambled":
-            return as_they_come, torch.ones(as_they_come.shape[:2], dtype=torch.float64)
-        maps = mean_maps(self.policy, *size)
-        undone = maps[:, :2, :2].det().abs() > SMALLEST
-        maps = torch.where(undone[:, None, None], maps, torch.eye(3, dtype=torch.float64))
-        positions = pushed(pixels, torch.linalg.inv(maps))
-        counts = undone[:, None] & (coverage(positions, *size) > 1 - SAME)
-        if not self.passing:
-            index, weight = taps(positions, *size)
-            shown = visible(self.policy, *image).flatten(1)
-            counts &= (shown.gather(1, index.flatten(1)).view_as(weight) * weight).sum(-1) > 0.5 - SAME
-        counts[middle] = True
-        return positions, counts.double()
+
+# -- the ways that studies name ------------------------------------------------------------------------------------
+# Each takes a policy, pixels of the image (1, P, 2) about the frames' center, the frames' size, the image's, and
+# whether what fell out of a frame on the way counts (`DenseConsensus`), and gives where each frame shows each pixel,
+# (T, P, 2), and whether it counts there, (T, P) of 0 and 1.
+
+Positions = tuple[Tensor, Tensor]
+
+
+def middle_frame(policy: Policy, pixels: Tensor, size: list[int], image: tuple[int, int], passing: bool) -> Positions:
+    """The untouched frame alone."""
+    alone = (torch.arange(policy.frames) == policy.frames // 2).double()[:, None]
+    return pixels.expand(policy.frames, -1, -1), alone.expand(-1, pixels.shape[1])
+
+
+def mean_logits(policy: Policy, pixels: Tensor, size: list[int], image: tuple[int, int], passing: bool) -> Positions:
+    """Frames as they come (casarinsof/TRAS)."""
+    return pixels.expand(policy.frames, -1, -1), torch.ones(policy.frames, pixels.shape[1], dtype=torch.float64)
+
+
+def aligned_mean(policy: Policy, pixels: Tensor, size: list[int], image: tuple[int, int], passing: bool) -> Positions:
+    """Each frame's mean map undone; the frames that show the pixel count."""
+    if policy.frame_layout == "scrambled":
+        return mean_logits(policy, pixels, size, image, passing)
+    maps = mean_maps(policy, *size)
+    undone = maps[:, :2, :2].det().abs() > SMALLEST
+    maps = torch.where(undone[:, None, None], maps, torch.eye(3, dtype=torch.float64))
+    positions = pushed(pixels, torch.linalg.inv(maps))
+    counts = undone[:, None] & (coverage(positions, *size) > 1 - SAME)
+    if not passing:
+        index, weight = taps(positions, *size)
+        shown = visible(policy, *image).flatten(1)
+        counts &= (shown.gather(1, index.flatten(1)).view_as(weight) * weight).sum(-1) > 0.5 - SAME
+    counts[policy.frames // 2] = True
+    return positions, counts.double()

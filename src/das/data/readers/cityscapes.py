@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from das.data import archives, decode
-from das.data.frames import IGNORE
+from das.data.crops import IGNORE
 from das.data.prepared import damaged, drop_damaged, folder, require, seal
 from das.data.readers.pairs import matched
 from das.data.sets import Dataset, FileSet

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from das.data import decode, splits
-from das.data.frames import Centre
+from das.data.crops import Center
 from das.data.sets import Dataset, FileSet, ImageSet
 from das.errors import DasError
 
@@ -53,7 +53,7 @@ def _settle(listed: FileSet, stream: bool, damaged: str) -> FileSet | ImageSet:
     """Deal with damaged images and, unless the set is streamed, read it into memory."""
     if stream and damaged == "refuse":  # a damaged image is refused when it is reached
         return listed
-    framing = Centre(listed.size)
+    framing = Center(listed.size)
 
     def image(index: int) -> torch.Tensor | None:
         picture, _ = listed.item(index, framing, ())

@@ -1,21 +1,19 @@
 """Segmentation of images through videos of their transformed copies: the model, its loss and how it is tested."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from das import augment
 from das.data.batches import Batches
-from das.data.frames import IGNORE
-from das.data.names import check_options
+from das.data.crops import IGNORE
 from das.data.sets import FileSet, ImageSet
-from das.engine.model import DasModel
-from das.engine.segment_scores import DenseScore, cross_entropy
 from das.errors import DasError
 from das.models.segmentation import segmenter
+from das.study.schema import Architecture
+from das.tasks.classification import DasModel
+from das.tasks.dense_scores import DenseScore, cross_entropy
 from das.video.policy import Policy
 from das.video.registration import DenseConsensus
 
@@ -31,31 +29,32 @@ class SegmentationModel(DasModel):
 
     metric = "miou"
 
-    def __init__(self, settings: dict[str, Any], policy: Policy | None, classes: Sequence[str], mean, std):
+    def __init__(self, architecture: Architecture, policy: Policy | None, classes: Sequence[str], mean, std):
         if len(classes) < 2:
             raise DasError(f"classes: {list(classes)} is not a list of two or more; a mask tells classes apart")
         if len(classes) > IGNORE:
             raise DasError(f"classes: there are {len(classes)}; masks of bytes tell at most {IGNORE} apart")
-        super().__init__(settings, policy, classes, mean, std)
-        self.consensus = DenseConsensus(settings["method"]["consensus"], self.policy)
-        recipe = settings["recipe"]["segmentation"]
-        self.frozen = recipe["batch_norm"] == "frozen"
-        self.evaluation = recipe["evaluation"]
-        self.side = _training_side(settings["dataset"])
+        super().__init__(architecture, policy, classes, mean, std)
+        self.consensus = DenseConsensus(architecture.consensus, self.policy)
+        self.frozen = architecture.segmentation.batch_norm == "frozen"
+        self.evaluation = architecture.segmentation.evaluation
+        self.side = architecture.image_size if self.evaluation.size == "training" else None
 
-    def build(self, backbone: dict[str, Any], method: dict[str, Any], frames: int) -> nn.Module:
+    def build(self, architecture: Architecture) -> nn.Module:
         return segmenter(
-            backbone["network"],
-            backbone["head"]["network"],
+            architecture.network,
+            architecture.head.network,
             num_classes=len(self.classes),
-            frames=frames,
-            fusion=method["fusion"],
-            fusion_options=method["fusion_options"],
+            frames=self.policy.frames,
+            fusion=architecture.fusion,
+            fusion_options=architecture.fusion_options,
+            places=architecture.places,
             in_channels=len(self.mean),
-            pretrained=backbone["pretrained"],
-            output_stride=backbone["head"]["output_stride"],
-            dropout=backbone["dropout"],
-            backbone_options=backbone["options"],
+            pretrained=architecture.pretrained,
+            output_stride=architecture.head.output_stride,
+            dropout=architecture.dropout,
+            backbone_options=architecture.network_options,
+            head_options=architecture.head.options,
         )
 
     def train(self, mode: bool = True) -> "SegmentationModel":
@@ -75,24 +74,25 @@ class SegmentationModel(DasModel):
         consensus = self.consensus
         if to_video is not None:
             consensus = DenseConsensus(consensus.name, to_video.policy, passing=True)
+        self.check(images)
         videos = (to_video or self.video)(images)
         outputs = self.network(self.normalize(videos), videos.shape[1])
         fused = tuple(consensus(frames, *images.shape[2:]) for frames in outputs)
         return fused if self.training else fused[0]
 
-    def criterion(self, recipe: dict[str, Any]) -> nn.Module:
-        return DenseLoss(recipe["segmentation"]["auxiliary_weight"], recipe["label_smoothing"])
+    def criterion(self, label_smoothing: float = 0.0) -> nn.Module:
+        return DenseLoss(self.architecture.segmentation.auxiliary_weight, label_smoothing)
 
-    def learning_rates(self, recipe: dict[str, Any]) -> dict[nn.Parameter, float]:
+    def learning_rates(self) -> dict[nn.Parameter, float]:
         heads = (self.network.network.head, self.network.network.auxiliary)
-        return {p: recipe["segmentation"]["head_lr"] for head in heads for p in head.parameters()}
+        return {p: self.architecture.segmentation.head_lr for head in heads for p in head.parameters()}
 
     def score(self, device: torch.device) -> DenseScore:
         return DenseScore(self.classes, device)
 
     @staticmethod
-    def right(logits: Tensor | tuple[Tensor, ...], labels: Tensor) -> Tensor:
-        """The share of pixels that are told rightly, of those that count."""
+    def batch_accuracy(logits: Tensor | tuple[Tensor, ...], labels: Tensor) -> Tensor:
+        """The share of a batch's pixels that are predicted, of those that count."""
         logits = logits[0] if isinstance(logits, tuple) else logits
         counts = labels != IGNORE
         return ((logits.detach().argmax(1) == labels) & counts).sum() / counts.sum().clamp_min(1)
@@ -106,10 +106,11 @@ class SegmentationModel(DasModel):
     def predict(self, images: Tensor) -> Tensor:
         """Images (B, C, H, W) of any size to logits (B, K, H, W) as the recipe tests.
 
-        Probabilities are averaged over windows, mirrored copies and scales (hszhao/semseg). Where training saw whole
-        images scaled to a square, scale 1 is that square, and predictions are brought back to the images' size.
+        Probabilities are averaged over windows, mirrored copies and scales (hszhao/semseg). With the recipe's
+        ``evaluation.size`` `training`, images from files are first scaled to the squares that training saw of them, and
+        predictions are brought back to the images' size.
         """
-        window, scales, flip = (self.evaluation[key] for key in ("window", "scales", "flip"))
+        window, scales, flip = self.evaluation.window, self.evaluation.scales, self.evaluation.flip
         if self.side is None and window is None and tuple(scales) == (1.0,) and not flip:
             return self(images)
         size, total = images.shape[2:], 0
@@ -141,15 +142,6 @@ class SegmentationModel(DasModel):
                 total[part] += self(images[part].contiguous()).softmax(1)
                 count[part] += 1
         return (total / count)[..., :height, :width]
-
-
-def _training_side(dataset: dict[str, Any]) -> int | None:
-    """The side of the squares to which training scales whole images in files; None where it cuts boxes out of them, or
-    has them in memory."""
-    steps = augment.build(dataset.get("augment", ())[:1])
-    if any(hasattr(step, "box") for step in steps):
-        return None
-    return check_options(dataset["reader"], dataset.get("options", {})).get("size")
 
 
 def _resized(images: Tensor, size: Sequence[int], antialias: bool = False) -> Tensor:

@@ -5,40 +5,37 @@ from typing import Any
 from torch import Tensor, nn
 
 from das import augment
-from das.config import Number
-from das.data.batches import Batches, Normalize
+from das.augment.base import SearchedAugmentation
+from das.data.batches import Batches
 from das.data.sets import Dataset
 from das.engine.provenance import Meter
-from das.models import video_model
-from das.seeding import generator
+from das.models import Normalize, video_model
+from das.study.runs import MethodRun
 
 
 class Critic(nn.Module):
-    """A single-frame network of the number's backbone: images (B, C, H, W) in [0, 1] to (B, outputs)."""
+    """A single-frame network of the run's backbone: images (B, C, H, W) in [0, 1] to (B, outputs)."""
 
-    def __init__(self, number: Number, dataset: Dataset, outputs: int):
+    def __init__(self, run: MethodRun, dataset: Dataset, outputs: int):
         super().__init__()
-        backbone = number.study.backbones[number.backbone]
         mean, std = dataset.mean_std
         self.normalize = Normalize(mean, std)
-        self.network = video_model(
-            backbone.network, outputs, 1, in_channels=len(mean), backbone_options=backbone.options
-        )
+        self.network = video_model(run.net.network, outputs, 1, in_channels=len(mean), backbone_options=run.net.options)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.network(self.normalize(images)[:, None])
 
 
-def search(step: nn.Module, number: Number, dataset: Dataset, device) -> dict[str, Any]:
+def search(step: SearchedAugmentation, run: MethodRun, dataset: Dataset, device) -> dict[str, Any]:
     """Let ``step`` (das.augment.faster_autoaugment) learn its policy; return what the run record says of it."""
     meter = Meter(device)
-    standard = augment.build(number.study.datasets[number.dataset].augment)
+    standard = augment.build(run.data.augment)
     batches = Batches(dataset.train, step.batch_size, standard, device=device, drop_last=True)
     step.search(
         batches.epoch,
-        lambda outputs: Critic(number, dataset, outputs).to(device),
+        lambda outputs: Critic(run, dataset, outputs).to(device),
         len(dataset.classes),
-        generator(*number.identity.values(), "augmentation search"),
+        run.generator("augmentation search"),
     )
     cost = {key: round(value, 3) for key, value in meter.state().items()}
     return cost | {"space_size": step.space_size, "chosen": step.describe()}

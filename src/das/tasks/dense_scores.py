@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from das.data.frames import IGNORE
+from das.data.crops import IGNORE
 
 BOUNDARY = 0.02  # of the image's diagonal: the width of a boundary in boundary IoU (Cheng et al. 2021, section 4)
 

@@ -7,7 +7,6 @@ sides), ``draws`` how many uniform numbers in [0, 1) it needs an image, ``box(he
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -17,15 +16,19 @@ IGNORE = 255  # the mask value that no loss and no score counts
 Box = tuple[int, int, int, int]
 
 
-class Framing(Protocol):
+class Framing:
+    """Which box of an image of any size becomes a square of ``size`` pixels."""
+
     size: int | None
     draws: int
 
-    def box(self, height: int, width: int, draws: Sequence[float]) -> Box: ...
+    def box(self, height: int, width: int, draws: Sequence[float]) -> Box:
+        """The box of an image of height x width pixels."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
-class Centre:
+class Center(Framing):
     """The central square with ``share`` of the shorter side: resize to size / share, then cut out size x size."""
 
     size: int
@@ -39,7 +42,7 @@ class Centre:
 
 
 @dataclass(frozen=True)
-class Whole:
+class Whole(Framing):
     """The whole image at the top left of a square as large as its longer side."""
 
     size: int
@@ -51,7 +54,7 @@ class Whole:
 
 
 @dataclass(frozen=True)
-class Native:
+class Native(Framing):
     """The whole image as it is."""
 
     size = None

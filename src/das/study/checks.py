@@ -1,0 +1,269 @@
+"""What each section of a study allows by itself but the whole does not: contradictions, section by section.
+
+Every function yields problems as ``key: what is there; what would be right``.
+"""
+
+from collections.abc import Iterator
+
+from das.errors import DasError
+from das.study import registry
+from das.study.augmentations import check_dataset, check_method, check_together, read
+from das.study.runs import frames
+from das.study.schema import Study
+
+
+def problems(study: Study) -> Iterator[str]:
+    """Every contradiction; checks that need names to be known come after those of names."""
+    for stage in (_references, _grid, _components, _tasks):
+        found = list(stage(study))
+        yield from found
+        if found and stage is not _grid:
+            return
+    impossible = list(_augmentations(study))
+    yield from impossible or _tuning(study)
+    yield from _searches(study)
+    yield from _policies(study)
+    yield from _methods(study)
+
+
+def _references(study: Study) -> Iterator[str]:
+    """Names that no section defines."""
+    grid = study.study
+    asked = [(f"study.{key}", key, getattr(grid, key)) for key in ("datasets", "backbones", "methods")]
+    asked.append(("study.reference", "methods", [grid.reference]))
+    asked += [(f"datasets.{name}.recipe", "recipes", [data.recipe]) for name, data in study.datasets.items()]
+    for name, source in study.policies.items():
+        asked += [(f"policies.{name}.{key}", section, [getattr(source, key)])
+                  for key, section in (("cell", "cells"), ("search", "searches"))]  # fmt: skip
+    for name, method in study.methods.items():
+        asked += [(f"methods.{name}.{key}", section, [getattr(method, key)])
+                  for key, section in (("policy", "policies"), ("weights_of", "methods"),
+                                       ("equal_compute_to", "methods"))]  # fmt: skip
+    if study.policy_benchmark:
+        asked.append(("policy_benchmark.cell", "cells", [study.policy_benchmark.cell]))
+    for key, section, names in asked:
+        defined = getattr(study, section)
+        for name in names:
+            if name is not None and name not in defined:
+                yield f"{key}: is {name!r}; {section} defines {', '.join(sorted(defined)) or 'nothing'}"
+
+
+def _grid(study: Study) -> Iterator[str]:
+    for key in ("datasets", "backbones", "methods", "seeds"):
+        names = getattr(study.study, key)
+        if len(set(names)) < len(names):
+            yield f"study.{key}: is {names}; each should be named once"
+    if study.study.reference not in study.study.methods:
+        yield f"study.reference: is {study.study.reference!r}; should be one of study.methods"
+
+
+def _components(study: Study) -> Iterator[str]:
+    """Names and options that no component answers to."""
+    for name, data in study.datasets.items():
+        key = f"datasets.{name}"
+        found = list(_component(f"{key}.reader", "reader", data.reader, data.options, f"{key}.options"))
+        yield from found
+        if not found and data.folder is None:
+            yield f"{key}.root: is missing; reader {data.reader!r} reads files of your own"
+    for name, net in study.backbones.items():
+        key = f"backbones.{name}"
+        yield from _component(f"{key}.network", "network", net.network, net.options, f"{key}.options")
+        if net.head:
+            head = net.head
+            yield from _component(f"{key}.head.network", "head", head.network, head.options, f"{key}.head.options")
+    for name, recipe in study.recipes.items():
+        yield from _component(f"recipes.{name}.optimizer", "optimizer", recipe.optimizer)
+        yield from _component(f"recipes.{name}.schedule", "lr_schedule", recipe.schedule)
+    for name, cell in study.cells.items():
+        key = f"cells.{name}"
+        yield from _component(f"{key}.schedule", "schedule", cell.schedule)
+        if isinstance(cell.space, str):
+            yield from _component(f"{key}.space", "space", cell.space)
+        else:
+            for place, operation in enumerate(cell.space):
+                yield from _component(f"{key}.space.{place}", "operation", operation)
+            if len(set(cell.space)) < max(len(cell.space), 2):
+                yield f"{key}.space: is {cell.space}; should list two or more operations, each once"
+    for name, search in study.searches.items():
+        yield from _component(f"searches.{name}.relaxation", "relaxation", search.relaxation)
+        yield from _component(f"searches.{name}.selection", "selection", search.selection)
+    for name, source in study.policies.items():
+        key = f"policies.{name}"
+        yield from _component(f"{key}.fusion", "fusion", source.fusion, source.fusion_options, f"{key}.fusion_options")
+        if source.operation:
+            yield from _component(f"{key}.operation", "operation", source.operation)
+    for name, method in study.methods.items():
+        key = f"methods.{name}"
+        yield from _component(f"{key}.fusion", "fusion", method.fusion, method.fusion_options, f"{key}.fusion_options")
+        if method.consensus:
+            kinds = ("consensus", "dense_consensus")
+            refused = [list(_component(f"{key}.consensus", kind, method.consensus)) for kind in kinds]
+            if all(refused):
+                allowed = dict.fromkeys(name for kind in kinds for name in registry.names(kind))
+                yield f"{key}.consensus: is {method.consensus!r}; should be one of {', '.join(allowed)}"
+
+
+def _component(key: str, kind: str, name: str, options: dict | None = None, options_key: str = "") -> Iterator[str]:
+    try:
+        entry = registry.lookup(kind, name)
+        if entry.own:
+            entry.source_digest()
+    except DasError as problem:
+        yield f"{key}: {problem}"
+        return
+    try:
+        entry.check(options or {})
+    except DasError as problem:
+        yield f"{options_key}: {problem}"
+
+
+def _tasks(study: Study) -> Iterator[str]:
+    """What of the grid does not fit the task of its data sets."""
+    tasks = {name: study.datasets[name].task for name in study.study.datasets}
+    if len(set(tasks.values())) > 1:
+        listed = ", ".join(f"{name} ({task})" for name, task in tasks.items())
+        yield f"study.datasets: is {listed}; a study has one task, so put each into a study of its own"
+        return
+    task = registry.lookup("task", study.task)
+    dense = task.facts["dense"]
+    for name in study.study.backbones:
+        if (study.backbones[name].head is not None) != dense:
+            found = "is missing" if dense else "makes a segmentation network"
+            yield f"backbones.{name}.head: {found}; the task of the study's data sets is {task.name}"
+    kind = "dense_consensus" if dense else "consensus"
+    for name in study.study.methods:
+        consensus = study.methods[name].consensus
+        if consensus and list(_component("", kind, consensus)):
+            allowed = ", ".join(registry.names(kind))
+            yield f"methods.{name}.consensus: is {consensus!r}; should be one of {allowed} for {task.name}"
+    for name in study.study.datasets:
+        data = study.datasets[name]
+        for problem in check_together(data.augment, dense=dense, size=None):
+            yield f"datasets.{name}.augment: {problem}"
+        if dense:
+            yield from _test_size(study, name)
+
+
+def _test_size(study: Study, name: str) -> Iterator[str]:
+    """Images are tested at the scale at which they are trained."""
+    data = study.datasets[name]
+    first = [read(entry)[0] for entry in data.augment[:1]]
+    cuts = any(entry.facts.get("frames") for entry in first)
+    size = study.recipes[data.recipe].segmentation.evaluation.size
+    from_files = "size" in data.entry.options
+    if from_files and cuts and size == "training":
+        key = f"recipes.{data.recipe}.segmentation.evaluation.size"
+        yield f"{key}: is 'training'; {first[0].name} cuts boxes out of images, so say 'native'"
+
+
+def _augmentations(study: Study) -> Iterator[str]:
+    """Augmentations that are unknown, in the wrong place, or cannot work on a data set of the grid."""
+    for name, data in study.datasets.items():
+        yield from (f"datasets.{name}.augment: {problem}" for problem in check_dataset(data.augment))
+    for name, method in study.methods.items():
+        yield from (f"methods.{name}.augment: {problem}" for problem in check_method(method.augment))
+        for data in map(study.datasets.get, study.study.datasets if name in study.study.methods else ()):
+            dense = registry.lookup("task", data.task).facts["dense"]
+            for problem in check_together(method.augment, dense=dense, size=_training_size(data)):
+                yield f"methods.{name}.augment: {problem} (data set {data.title!r})"
+
+
+def _training_size(data) -> int | None:
+    """The side of the data set's training images, None where only the files tell."""
+    for entry in data.augment:
+        if isinstance(entry, dict):
+            for options in entry.values():
+                if type(options.get("size")) is int:
+                    return options["size"]
+    return data.size
+
+
+def _tuning(study: Study) -> Iterator[str]:
+    """Grids of methods, augmentations or parameters that are not there, and values that are not allowed."""
+    for method, grid in (study.tuning.grids if study.tuning else {}).items():
+        if method not in study.methods:
+            yield f"tuning.grids.{method}: is no method; methods defines {', '.join(sorted(study.methods))}"
+            continue
+        used = {entry.name: options for entry, options in map(read, study.methods[method].augment)}
+        for path, values in grid.items():
+            key = f"tuning.grids.{method}.{path}"
+            name, _, parameter = path.partition(".")
+            if name not in used:
+                yield f"{key}: method {method!r} has no such augmentation; it has {', '.join(used) or 'none'}"
+            elif not values:
+                yield f"{key}: is empty; should list values"
+            else:
+                for value in values:
+                    try:
+                        read({name: used[name] | {parameter: value}})
+                    except DasError as problem:
+                        yield f"tuning.grids.{method}: {problem}"
+
+
+def _searches(study: Study) -> Iterator[str]:
+    for name, search in study.searches.items():
+        key, facts = f"searches.{name}", registry.lookup("selection", search.selection).facts
+        relaxation = registry.lookup("relaxation", search.relaxation).facts
+        given = {k for k in ("tune_epochs", "entrants") if getattr(search, k) is not None}
+        needs = set(facts.get("needs", given))
+        for missing in sorted(needs - given):
+            yield f"{key}.{missing}: is missing; selection {search.selection!r} needs it"
+        for unused in sorted(given - needs):
+            yield f"{key}.{unused}: is {getattr(search, unused)}; selection {search.selection!r} does not use it"
+        learns = relaxation.get("learns", True)
+        if learns != facts.get("reads_alpha", True):
+            yield f"{key}.selection: is {search.selection!r}; 'tournament' and relaxation 'path' go together"
+        if not learns and (search.order == "second" or search.warmup_epochs):
+            yield f"{key}.relaxation: is 'path', which learns no alpha: order and warmup_epochs have no place in it"
+        if search.relaxation != "mixture" and facts.get("mixture"):
+            yield f"{key}.selection: is 'perturbation'; it removes operations from a mixture, not {search.relaxation!r}"
+        if learns and search.warmup_epochs >= search.epochs:
+            yield f"{key}.warmup_epochs: is {search.warmup_epochs} of {search.epochs} epochs; alpha would never move"
+    if study.policy_benchmark and study.cells[study.policy_benchmark.cell].magnitudes != "grid":
+        yield "policy_benchmark.cell: should have magnitudes 'grid', alike on every edge and for every seed"
+
+
+NEEDS = {
+    "search": {"cell", "search"},
+    "random": {"cell"},
+    "replicate": {"cell"},
+    "uniform": {"cell"},
+    "single": {"cell", "operation", "magnitude"},
+    "file": {"path"},
+}
+
+
+def _policies(study: Study) -> Iterator[str]:
+    for name, source in study.policies.items():
+        needs = NEEDS[source.source]
+        given = {key for key in set().union(*NEEDS.values()) if getattr(source, key) is not None}
+        if source.operation == "identity":
+            needs = needs - {"magnitude"}
+        for key in sorted(needs - given):
+            yield f"policies.{name}.{key}: is missing; a policy with source {source.source!r} needs it"
+        for key in sorted(given - needs):
+            yield f"policies.{name}.{key}: is {getattr(source, key)!r}; source {source.source!r} does not use it"
+        if source.source == "search" and not needs - given:
+            learnable = study.cells[source.cell].magnitudes == "learnable"
+            relaxation = registry.lookup("relaxation", study.searches[source.search].relaxation)
+            if learnable and not relaxation.facts.get("learns", True):
+                yield f"policies.{name}.cell: has magnitudes 'learnable'; relaxation {relaxation.name!r} learns none"
+
+
+def _methods(study: Study) -> Iterator[str]:
+    for name, method in study.methods.items():
+        key, own = f"methods.{name}", frames(study, method.policy)
+        if method.policy is None and method.fusion != "none":
+            yield f"{key}.fusion: is {method.fusion!r}; without a policy there is one frame, so it should be 'none'"
+        if method.weights_of:
+            trained = study.methods[method.weights_of]
+            if trained.weights_of:
+                yield f"{key}.weights_of: is {method.weights_of!r}, which has no weights of its own"
+            if (trained.fusion, trained.fusion_options) != (method.fusion, method.fusion_options):
+                yield f"{key}.fusion: is {method.fusion!r}; should be {trained.fusion!r} as in {method.weights_of!r}"
+            if method.augment or method.equal_compute_to:
+                yield f"{key}: trains nothing (weights_of), so augment and equal_compute_to have no place in it"
+        if method.equal_compute_to:
+            other = study.methods[method.equal_compute_to]
+            if own is None or frames(study, other.policy) is None:
+                yield f"{key}.equal_compute_to: needs policies whose number of frames the study states (not files)"

@@ -1,0 +1,247 @@
+"""What runs leave: published with a record that vouches for it, kept in the store, and checked at every start."""
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from das.errors import DasError
+from das.files import lock
+from das.files import publish as write
+from das.seals import read_sealed, sealed
+from das.store import Store
+from das.study import code
+from das.study.runs import RESULTS, EvaluationRun, MethodRun, PolicyRun, Run, digest, of_study
+from das.study.schema import Dataset, Study
+from das.study.sources import Look, fingerprint, sha256
+
+WORK = RESULTS / "work"
+AFRESH = "DAS_AFRESH"
+
+
+# -- publishing ------------------------------------------------------------------------------------------------------
+
+
+def inputs(run: Run) -> dict[str, str]:
+    """SHA-256 of everything that a run reads, by role: the data set's files, a policy, a checkpoint.
+
+    Raises DasError where one is missing.
+    """
+    found = {}
+    if run.uses_data:
+        found["files"] = fingerprint(run.data)
+        if found["files"] is None:
+            raise DasError(f"{run.data.folder}: is not fetched; do so with `das fetch {run.dataset}`")
+    for role, other in run.reads.items():
+        if not other.files[role].is_file():
+            path = other.files[role]
+            raise DasError(
+                f"{path}: does not exist; make it with `snakemake --cores all {path}` or `das {_verb(other)}`"
+            )
+        found[role] = sha256(other.files[role])
+    if isinstance(run, PolicyRun) and run.source.path:
+        if not Path(run.source.path).is_file():
+            raise DasError(f"policies.{run.policy}.path: {run.source.path} is not there; should be a policy file")
+        found["path"] = sha256(Path(run.source.path))
+    return found
+
+
+def _verb(run: Run) -> str:
+    return "search" if isinstance(run, PolicyRun) else "evaluate" if isinstance(run, EvaluationRun) else "train"
+
+
+def key(run: Run, found: Mapping[str, str]) -> str:
+    """The full digest under which the store keeps the run: identity, settings, inputs and code."""
+    content = {
+        "kind": run.kind,
+        "identity": list(run.identity.values()),
+        "settings": run.settings,
+        "sources": run.sources,
+        "inputs": dict(found),
+        "code": code.fingerprint(run.kind),
+    }
+    return digest(content, full=True)
+
+
+def publish(run: Run, contents: Mapping[str, bytes | str], found: Mapping[str, str], facts: Mapping[str, Any]) -> None:
+    """Write the run's files, its record, and last its main file; keep all in the store.
+
+    Args:
+        contents: the files, by role (`Run.files`).
+        found: what the run was made from (`inputs`), as it was when the work began.
+        facts: what else the record says: cost, machine, packages, code.
+    """
+    raw = {role: text.encode() if isinstance(text, str) else text for role, text in contents.items()}
+    under = key(run, found)
+    record = {
+        "run": {"kind": run.kind, "study": run.study, **run.identity},
+        "key": under,
+        "digests": {"settings": run.digest, **found},
+        "sources": run.sources,
+        "code": code.fingerprint(run.kind),
+        "files": {role: hashlib.sha256(content).hexdigest() for role, content in raw.items()},
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        **facts,
+    }
+    *others, (last, main) = run.files.items()
+    for role, path in others:
+        write(path, raw[role])
+    write(run.record, sealed(record))
+    write(main, raw[last])
+    keep(run, under)
+
+
+def keep(run: Run, under: str) -> None:
+    """Keep what the run published in the store."""
+    files = {"record": run.record, **run.files}
+    Store().keep(run.kind, under, files, name=f"{run.study}/{run.place}")
+
+
+# -- taking ----------------------------------------------------------------------------------------------------------
+
+
+def take(run: Run) -> bool:
+    """Have the run's files from an earlier time, if they are here or in the store, and say so; False if neither is.
+
+    The environment variable DAS_AFRESH=1 (``das … --afresh``) has everything made again.
+    """
+    if os.environ.get(AFRESH, "") not in ("", "0"):
+        return False
+    if all(path.is_file() for path in run.files.values()) and fault(run) is None:
+        print(f"{run.main}: is there already; --afresh makes it again", flush=True)
+        return True
+    entry = Store().take(run.kind, key(run, inputs(run)), {"record": run.record, **run.files})
+    if entry is None:
+        return False
+    record = read_sealed(run.record) | {"run": {"kind": run.kind, "study": run.study, **run.identity}}
+    write(
+        run.record, sealed(record | {"taken_from": {"entry": entry.name, "kept": entry.kept, "digest": entry.digest}})
+    )
+    print(f"{run.main}: taken from the store, where {entry.name} was kept on {entry.kept}", flush=True)
+    return True
+
+
+@contextmanager
+def alone(run: Run):
+    """Be the only process that works on the run. Raises DasError naming the process that does already."""
+    with lock(WORK / "locks" / run.kind / run.study / f"{run.place}.lock", str(run.main)):
+        yield
+
+
+# -- vouching --------------------------------------------------------------------------------------------------------
+
+
+def fault(run: Run, look: Look | None = None) -> str | None:
+    """Why the files at the run's place cannot stand for it; None if they can. Nothing is read that is not there.
+
+    The record must be of this run, its settings and its inputs as they are now, and every file must be the one that the
+    record names.
+    """
+    if look is None:
+        with Look(RESULTS / run.study) as look:
+            return fault(run, look)
+    if not run.record.exists():
+        return f"{run.record} is missing, which would say what it was made from"
+    try:
+        record = read_sealed(run.record)
+        named, digests, files = record["run"], record["digests"], record["files"]
+        made_by = {name: named[name] for name in ("kind", *run.identity)}
+    except DasError as error:
+        return str(error)
+    except (KeyError, TypeError):
+        return f"{run.record} is no record of this kind of run"
+    if made_by != {"kind": run.kind, **run.identity}:
+        return f"belongs to another run ({', '.join(map(str, made_by.values()))})"
+    if digests.get("settings") != run.digest:
+        return "was made with other settings"
+    for role, path in run.files.items():
+        if path.exists() and look.hash(path) != files.get(role):
+            return f"{path} is not the file that was made (edited, damaged or exchanged)"
+    for role, found in _inputs_now(run, look).items():
+        if found is not None and digests.get(role) != found:
+            return "was made from other images" if role == "files" else f"was made from another {role}"
+    return None
+
+
+def _inputs_now(run: Run, look: Look) -> dict[str, str | None]:
+    """`inputs`, None for what is not here: nothing is known of it then."""
+    found: dict[str, str | None] = {}
+    if run.uses_data:
+        found["files"] = look.fingerprint(run.data)
+    for role, other in run.reads.items():
+        found[role] = look.hash(other.files[role]) if other.files[role].is_file() else None
+    if isinstance(run, PolicyRun) and run.source.path:
+        found["path"] = look.hash(Path(run.source.path)) if Path(run.source.path).is_file() else None
+    return found
+
+
+def card_fault(path: Path, data: Dataset, look: Look) -> str | None:
+    """Why a data set's card (das.data.statistics) cannot stand; None if it can."""
+    try:
+        made_from = read_sealed(path).get("made_from")
+    except DasError as error:
+        return str(error)
+    now = card_source(data, look)
+    return None if now["files"] is None or made_from == now else "was made from other images"
+
+
+def card_source(data: Dataset, look: Look | None = None) -> dict[str, str | None]:
+    """What a data set's card is made from: what its reader is told, and its files."""
+    files = fingerprint(data) if look is None else look.fingerprint(data)
+    return {"reader": digest({"reader": data.reader, "options": data.options}), "files": files}
+
+
+def card_path(study: str, dataset: str) -> Path:
+    """Where the card of a study's data set lies."""
+    return RESULTS / "data" / study / f"{dataset}.json"
+
+
+def audit(study: Study) -> dict[Path, str]:
+    """{main file: why} of all results and cards of the study that are there and cannot stand, and of those that are
+    made from such. What can stand is kept in the store, if it is not yet, and its interrupted work forgotten."""
+    unfit: dict[Path, str] = {}
+    with Look(RESULTS / study.name) as look:
+        for name in study.study.datasets:
+            path = card_path(study.name, name)
+            if path.exists() and (why := card_fault(path, study.datasets[name], look)):
+                unfit[path] = why
+        for run in everything(study):
+            if not any(path.exists() for path in (*run.files.values(), run.record)):
+                continue
+            remade = [role for role, other in run.reads.items() if other.main in unfit]
+            if why := fault(run, look):
+                unfit[run.main] = why
+            elif remade:
+                unfit[run.main] = f"its {remade[0]} is made again"
+            elif all(path.exists() for path in run.files.values()):
+                _accept(run)
+    return unfit
+
+
+def everything(study: Study) -> Iterable[Run]:
+    """All runs of the study's grid, each after those it reads: policies, trainings, evaluations."""
+    methods = of_study(study)
+    found: dict[Path, Run] = {}
+    for run in methods:
+        for one in (run.made_by, run.trained.made_by):
+            if one:
+                found.setdefault(one.main, one)
+    for run in sorted((other for method in methods for other in (method.trained, method)), key=_evaluations_last):
+        found.setdefault(run.main, run)
+    return found.values()
+
+
+def _evaluations_last(run: MethodRun) -> bool:
+    return isinstance(run, EvaluationRun)
+
+
+def _accept(run: Run) -> None:
+    under = read_sealed(run.record)["key"]
+    if Store().find(run.kind, under) is None:
+        keep(run, under)
+    work = WORK / run.kind / run.study / run.place
+    for state in work.parent.glob(f"{work.name}.*.pt"):
+        state.unlink(missing_ok=True)

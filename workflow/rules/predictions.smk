@@ -1,0 +1,41 @@
+"""Pictures of segmentation's predictions: every method, with the first seed."""
+
+PREDICTIONS = expand(
+    f"{FIGURES}/predictions_{{dataset}}_{{backbone}}_{{method}}_seed{{seed}}.png",
+    dataset=GRID.datasets,
+    backbone=GRID.backbones,
+    method=GRID.methods,
+    seed=GRID.seeds[0],
+)
+
+
+def weights(wildcards):
+    return [str(method_run(wildcards).trained.checkpoint)]
+
+
+rule predictions:
+    """Draw what a segmentation network predicts from each frame, back in register, and fused."""
+    input:
+        data=data_files,
+        checkpoint=weights,
+        files=read_files,
+    output:
+        report(
+            f"{FIGURES}/predictions_{{dataset}}_{{backbone}}_{{method}}_seed{{seed}}.png",
+            caption="../report/figures.rst",
+            category="Figures",
+        ),
+        f"{FIGURES}/predictions_{{dataset}}_{{backbone}}_{{method}}_seed{{seed}}.pdf",
+    log:
+        f"results/logs/figures/{NAME}/predictions_{{dataset}}_{{backbone}}_{{method}}_seed{{seed}}.log",
+    wildcard_constraints:
+        method=one_of(METHODS),
+    conda:
+        "../envs/das.yaml"
+    resources:
+        mem_mb=MEMORY_MB,
+    message:
+        "predictions of {wildcards.method} on {wildcards.dataset} with {wildcards.backbone}, seed {wildcards.seed}"
+    shell:
+        "das predictions {wildcards.dataset} {wildcards.backbone} {wildcards.method} --seed {wildcards.seed}"
+        " > {log:q} 2>&1"
