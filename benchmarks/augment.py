@@ -11,13 +11,13 @@ import argparse
 
 import torch
 from das.augment.names import NAMES
-from das.engine.model import DasModel
-from das.engine.optimiser import SGD
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks._measure import fastest, peak_memory, write
 from das import augment
+from das.engine.optimizers import SGD
+from das.tasks.classification import DasModel
 
 CLASSES = 10
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"

@@ -23,8 +23,9 @@ from PIL import Image
 from benchmarks._measure import fastest, write
 from das import augment, seeding
 from das.data import decode
-from das.data.batches import Batches, Normalize
+from das.data.batches import Batches
 from das.data.sets import FileSet, ImageSet
+from das.models import Normalize
 
 MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 HELD, BATCH = 10_000, 128

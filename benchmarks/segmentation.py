@@ -13,9 +13,6 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
-from das.config import Compute, SegmentationRecipe
-from das.engine.model import make_model
-from das.engine.segmentation import DenseLoss
 from das.models.names import DENSE_CONSENSUS
 from PIL import Image
 from torch.nn import functional as F
@@ -23,6 +20,9 @@ from torch.nn import functional as F
 from benchmarks._measure import fastest, peak_memory, write
 from das.data.sets import FileSet, ImageSet
 from das.engine.evaluate import evaluate
+from das.study.schema import Compute, SegmentationRecipe
+from das.tasks import model as make_model
+from das.tasks.segmentation import DenseLoss
 from das.video.policy import Policy
 from das.video.registration import DenseConsensus, mean_maps
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from das.config import load_study
 from PIL import Image
 
 from das import cli
+from das.study import load_study
 from das.video.policy import Policy
 
 ROOT = Path(__file__).parents[1]
@@ -68,9 +68,10 @@ def test_bad_requests_are_one_line_and_fail(arguments, words):
 
 
 def test_training_without_its_policy_says_how_to_make_it(tmp_path):
+    (tmp_path / "data").symlink_to(ROOT / "data")
     done = das("train", "fashion_mnist", "resnet8", "das", "-c", ROOT / "params.yaml", cwd=tmp_path)
     assert done.returncode == 1
-    assert "results/policies/fashion_mnist/resnet8/searched/seed0.yaml: does not exist" in done.stderr
+    assert "results/policies/quickstart/fashion_mnist/resnet8/searched/seed0.yaml: does not exist" in done.stderr
 
 
 def test_show_draws_the_frames_and_names_bad_files(tmp_path):

@@ -5,9 +5,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from das.config import digest, load_study
 
 from das.errors import DasError
+from das.study import load_study, of_method, of_study
 
 ROOT = Path(__file__).parents[1]
 PARAMS = ROOT / "params.yaml"
@@ -22,11 +22,11 @@ def layered(tmp_path, text):
 @pytest.mark.parametrize("name", sorted(file.stem for file in (ROOT / "config").glob("*.yaml")))
 def test_every_study_that_comes_with_the_project_is_valid(name):
     below = ["paper"] if name == "paper_imagenet" else []
-    assert load_study([PARAMS, *(ROOT / "config" / f"{study}.yaml" for study in [*below, name])]).numbers()
+    assert of_study(load_study([PARAMS, *(ROOT / "config" / f"{study}.yaml" for study in [*below, name])]))
 
 
 def test_the_study_is_read_without_importing_torch():
-    code = "import sys; from das.config import load_study; load_study(); sys.exit('torch' in sys.modules)"
+    code = "import sys; from das.study import load_study; load_study(); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
@@ -43,7 +43,7 @@ def test_the_study_is_read_without_importing_torch():
         ("recipes: {quick: {epochs: '8'}}", ["recipes.quick.epochs", "'8'", "integer"]),
         ("recipes: {quick: {lr: -0.1}}", ["recipes.quick.lr", "-0.1", "greater than 0"]),
         ("recipes: {quick: {lr: .nan}}", ["recipes.quick.lr", "nan"]),
-        ("cells: {quick: {space: affin5}}", ["cells.quick.space", "'affin5'", "'affine5'"]),
+        ("cells: {quick: {space: affin5}}", ["cells.quick.space", "'affin5'", "affine5"]),
         ("cells: {quick: {frames: 0}}", ["cells.quick.frames", "0"]),
         ("datasets: {fashion_mnist: {reader: fashion}}", ["datasets.fashion_mnist", "'fashion'", "cifar10"]),
         ("datasets: {fashion_mnist: {options: {per_class: 3}}}", ["options.per_class", "train_per_class"]),
@@ -84,7 +84,7 @@ def test_layers_override_mappings_key_by_key_and_replace_lists(tmp_path):
 
 def test_settings_of_a_number_change_exactly_with_what_it_depends_on(tmp_path):
     def digests(study):
-        return {(n.method, n.seed): digest(n.settings()) for n in study.numbers()}
+        return {(run.method, run.seed): run.digest for run in of_study(study)}
 
     before = digests(load_study([PARAMS]))
     searched = {"das", "das_nofusion", "baseline_tta"}
@@ -98,13 +98,13 @@ def test_settings_of_a_number_change_exactly_with_what_it_depends_on(tmp_path):
 
 def test_equal_compute_trains_as_many_frames_as_the_other_method():
     study = load_study([PARAMS])
-    das = study.number("fashion_mnist", "resnet8", "das", 0)
-    control = study.number("fashion_mnist", "resnet8", "baseline_equal_compute", 0)
+    das = of_method(study, "fashion_mnist", "resnet8", "das", 0)
+    control = of_method(study, "fashion_mnist", "resnet8", "baseline_equal_compute", 0)
     assert control.epochs * 1 == das.epochs * study.cells["quick"].frames
 
 
 def test_paths_are_the_contract():
-    number = load_study([PARAMS]).number("fashion_mnist", "resnet8", "baseline_tta", 2)
-    assert number.number_path() == "results/numbers/fashion_mnist/resnet8/baseline_tta/seed2.json"
-    assert number.policy_path() == "results/policies/fashion_mnist/resnet8/searched/seed2.yaml"
-    assert number.trained_by.checkpoint_path() == "results/checkpoints/fashion_mnist/resnet8/baseline/seed2.pt"
+    run = of_method(load_study([PARAMS]), "fashion_mnist", "resnet8", "baseline_tta", 2)
+    assert str(run.number) == "results/numbers/quickstart/fashion_mnist/resnet8/baseline_tta/seed2.json"
+    assert str(run.made_by.main) == "results/policies/quickstart/fashion_mnist/resnet8/searched/seed2.yaml"
+    assert str(run.trained.checkpoint) == "results/checkpoints/quickstart/fashion_mnist/resnet8/baseline/seed2.pt"

@@ -1,10 +1,10 @@
 """The command line. Snakemake's rules call it, and so can people."""
 
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 
 from das.errors import DasError
@@ -415,19 +415,16 @@ def _benchmarked(study):
 
 def main() -> None:
     """Run the command line: errors that a user can act on are one line, without a traceback."""
+    signal.signal(signal.SIGINT, _interrupted)
     try:
-        sys.exit(app(standalone_mode=False) or 0)
-    except click.exceptions.Abort:
-        print("das: interrupted; the same command continues from the last whole epoch", file=sys.stderr)
-        sys.exit(130)
-    except click.exceptions.Exit as done:
-        sys.exit(done.exit_code)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
+        app()
     except DasError as error:
-        print(f"das: {error}", file=sys.stderr)
-        sys.exit(1)
+        sys.exit(f"das: {error}")
+
+
+def _interrupted(*_) -> None:
+    sys.stderr.write("\ndas: interrupted; the same command continues from the last whole epoch\n")
+    sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,9 @@
 """Corrected tests, published numbers and costs beside ours, on made-up results."""
 
-import json
 import math
-from pathlib import Path
 
 import pandas as pd
 import pytest
-from das.config import check, digest
 from scipy import stats
 
 from das.analysis import published, results
@@ -16,6 +13,7 @@ from das.analysis.searches import search_cost_table
 from das.analysis.statistics import holm, paired_p_value
 from das.analysis.tables import accuracy_table, write_tables
 from das.errors import DasError
+from das.study import check, of_study
 
 SEEDS = (0, 1, 2)
 CURVES = {
@@ -50,7 +48,7 @@ def study():
 
 
 @pytest.fixture
-def made(tmp_path, monkeypatch):
+def made(tmp_path, monkeypatch, leave):
     """The study with all its results but AutoMix's last seed."""
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "data" / "published"
@@ -67,7 +65,7 @@ def made(tmp_path, monkeypatch):
     paper = [["cifar10", "resnet18", "tta", "", "top1", "70", "%", "the paper"]]
     pd.DataFrame(paper, columns=COLUMNS).to_csv(folder / "das_paper.csv", index=False)
     plan = study()
-    for number in plan.numbers():
+    for number in of_study(plan):
         if (number.method, number.seed) == ("automix", 2):
             continue
         curve = CURVES[number.method][number.seed]
@@ -80,15 +78,13 @@ def made(tmp_path, monkeypatch):
             "best": {"epoch": curve.index(best) + 1, "accuracy": best, "loss": 1.0},
             "cost": {"frames": 1 if trained else 4, "train_frames": 3000 if trained else 0, "parameters": 5},
             "curves": {"test_accuracy": curve, "test_loss": [1.0] * len(curve)},
-            "digests": {"settings": digest(number.settings())},
+            "digests": {"settings": number.digest},
         }
         cost = {"device_s": TRAINING[number.method], "test_device_s": 2.0} if trained else {"device_s": 8.0}
-        run = {"cost": cost, "machine": {"device": "GPU"}, "code": {"fingerprint": "x"}}
+        run = {"cost": cost}
         if number.method == "cutmix":
             run["augmentation_search"] = [{"device_s": 36.0, "wall_s": 40.0, "space_size": 7, "chosen": "c"}]
-        Path(number.number_path()).parent.mkdir(parents=True, exist_ok=True)
-        Path(number.number_path()).write_text(json.dumps(content))
-        Path(number.run_path()).write_text(json.dumps(run))
+        leave(number, content, **run)
     return plan
 
 
@@ -163,8 +159,8 @@ def test_everything_is_written_and_what_was_not_run_says_so(made, tmp_path):
         f"{t}.{s}" for t in ("accuracy", "published", "search", "search_cost") for s in ("csv", "md", "tex")
     }
     assert "2 of 3" in (tmp_path / "tables" / "accuracy.md").read_text()
-    for number in made.numbers():
-        Path(number.number_path()).unlink(missing_ok=True)
+    for number in of_study(made):
+        number.number.unlink(missing_ok=True)
     write_tables(made, tmp_path / "tables")
     assert "not run" in (tmp_path / "tables" / "published.md").read_text()
     assert not results.numbers(made).made.any()

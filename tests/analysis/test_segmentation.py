@@ -1,14 +1,10 @@
 """Segmentation's table from written numbers, and pictures of predictions."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from das.config import SegmentationRecipe, load_study
-from das.data.frames import IGNORE
-from das.engine.model import make_model
 
 from das.analysis.segmentation import (
     frame_predictions,
@@ -17,6 +13,10 @@ from das.analysis.segmentation import (
     segmentation_table,
     write_tables,
 )
+from das.data.crops import IGNORE
+from das.study import load_study, of_method
+from das.study.schema import Architecture, Head, SegmentationRecipe
+from das.tasks import model as make_model
 from das.video.policy import Policy
 
 ROOT = Path(__file__).parents[2]
@@ -26,27 +26,28 @@ CLASSES = ("water", "land")
 @pytest.fixture
 def study(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    Path("data").symlink_to(ROOT / "data")
     Path("two.yaml").write_text("study: {methods: [baseline, das, das_mean_logits], seeds: [0, 1]}")
     return load_study([ROOT / "params.yaml", ROOT / "config/segmentation.yaml", "two.yaml"])
 
 
-def write_number(study, method, seed, miou, pixel, water, land):
-    number = study.number("land_cover", "pspnet_resnet8", method, seed)
+def write_number(leave, study, method, seed, miou, pixel, water, land):
+    number = of_method(study, "land_cover", "pspnet_resnet8", method, seed)
     last = {"epoch": 1, "miou": miou, "loss": 1.0, "pixel_accuracy": pixel, "boundary_iou": pixel / 2}
     last["class_iou"] = {"water": water, "land": land}
     content = {
         "metric": "miou", "miou": miou, "last": last, "best": {"epoch": 1, "miou": miou, "loss": 1.0},
-        "curves": {"test_miou": [miou]}, "cost": {"frames": 1, "train_frames": 10}, "digests": {"settings": "x"},
+        "curves": {"test_miou": [miou]}, "cost": {"frames": 1, "train_frames": 10},
+        "digests": {"settings": number.digest}, "number": number.identity,
     }  # fmt: skip
-    Path(number.number_path()).parent.mkdir(parents=True, exist_ok=True)
-    Path(number.number_path()).write_text(json.dumps(content))
+    leave(number, content)
 
 
-def test_the_table_holds_means_intervals_consensus_and_what_was_not_run(study):
-    write_number(study, "baseline", 0, 0.40, 0.6, 0.5, 0.3)
-    write_number(study, "baseline", 1, 0.44, 0.8, 0.6, None)
-    write_number(study, "das", 0, 0.50, 0.7, 0.6, 0.4)
-    write_number(study, "das", 1, 0.50, 0.7, 0.6, 0.4)
+def test_the_table_holds_means_intervals_consensus_and_what_was_not_run(study, leave):
+    write_number(leave, study, "baseline", 0, 0.40, 0.6, 0.5, 0.3)
+    write_number(leave, study, "baseline", 1, 0.44, 0.8, 0.6, None)
+    write_number(leave, study, "das", 0, 0.50, 0.7, 0.6, 0.4)
+    write_number(leave, study, "das", 1, 0.50, 0.7, 0.6, 0.4)
     table = segmentation_table(study).set_index("name")
     assert table.miou.iloc[:2].tolist() == pytest.approx([42.0, 50.0])
     assert table.difference["das"] == pytest.approx(8.0)
@@ -67,16 +68,15 @@ def test_the_table_holds_means_intervals_consensus_and_what_was_not_run(study):
 
 def model_of(policy):
     torch.manual_seed(0)
-    settings = {
-        "dataset": {"reader": "land_cover_embedded"},
-        "backbone": {
-            "network": "resnet8", "options": {"width": 8, "stem_stride": 1}, "pretrained": False, "dropout": 0.0,
-            "head": {"network": "fcn", "output_stride": 4},
-        },
-        "method": {"fusion": "none", "fusion_options": {}, "consensus": "aligned_mean"},
-        "recipe": {"segmentation": SegmentationRecipe().model_dump()},
-    }  # fmt: skip
-    return make_model(settings, policy, CLASSES, [0.0] * 3, [1.0] * 3).eval()
+    architecture = Architecture(
+        task="segmentation",
+        network="resnet8",
+        network_options={"width": 8, "stem_stride": 1},
+        head=Head(network="fcn", output_stride=4),
+        consensus="aligned_mean",
+        segmentation=SegmentationRecipe(),
+    )
+    return make_model(architecture, policy, CLASSES, [0.0] * 3, [1.0] * 3).eval()
 
 
 class Brightness(torch.nn.Module):

@@ -2,9 +2,10 @@
 
 import pytest
 import torch
-from das.engine.model import DasModel
 from torch import nn
 
+from das.study.schema import Architecture
+from das.tasks.classification import DasModel
 from das.video.policy import Policy
 
 CLASSES = ("a", "b", "c", "d")
@@ -26,12 +27,10 @@ def batch() -> tuple[torch.Tensor, torch.Tensor]:
 def make_model():
     def make(frames: int = 1, canvas: int | None = None) -> DasModel:
         torch.manual_seed(0)
-        settings = {
-            "backbone": {"network": "resnet8", "options": {"width": 8}, "pretrained": False, "dropout": 0.0},
-            "method": {"fusion": "none" if frames == 1 else "tsm", "fusion_options": {}, "consensus": "mean_logits"},
-        }
+        fusion = "none" if frames == 1 else "tsm"
+        architecture = Architecture(network="resnet8", network_options={"width": 8}, fusion=fusion)
         policy = Policy.single("translate_x", 0.1, frames, canvas=canvas)
-        return DasModel(settings, policy, CLASSES, [0.5] * 3, [0.25] * 3)
+        return DasModel(architecture, policy, CLASSES, [0.5] * 3, [0.25] * 3)
 
     return make
 

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from das.data.frames import IGNORE, cut, cut_mask
 
 from das.augment.joint import RandomScaleCrop
 from das.augment.standard import RandomCrop, RandomFlip
+from das.data.crops import IGNORE, cut, cut_mask
 
 
 @pytest.fixture

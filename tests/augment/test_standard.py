@@ -4,11 +4,11 @@ import math
 
 import pytest
 import torch
-from das.data.frames import cut, cut_batch
 from torch.nn import functional
 
 from das import augment, seeding
 from das.augment.standard import RandomCrop, RandomFlip, RandomResizedCrop, RandomScaleCrop
+from das.data.crops import cut, cut_batch
 
 IMAGES = torch.rand(400, 2, 6, 7, generator=torch.Generator().manual_seed(0))
 LABELS = torch.arange(400)

@@ -7,15 +7,16 @@ from itertools import islice
 import numpy as np
 import pytest
 import torch
-from das.data.frames import Centre, Whole
 from PIL import Image
 from torch import nn
 
 from das import augment, seeding
-from das.data.batches import Batches, Normalize
+from das.data.batches import Batches
+from das.data.crops import Center, Whole
 from das.data.sets import FileSet, ImageSet
 from das.data.statistics import mean_std
 from das.errors import DasError
+from das.models import Normalize
 
 RANDOM = np.random.default_rng(0)
 STEPS = [{"random_crop": {"padding": 3}}, "random_flip"]
@@ -136,7 +137,7 @@ def test_a_damaged_file_is_named_when_its_batch_comes(filed, tmp_path):
 
 def test_a_framing_is_only_for_files(held):
     with pytest.raises(DasError, match="only as the first augmentation of images read from files"):
-        Batches(held, 8, [Centre(8)])
+        Batches(held, 8, [Center(8)])
 
 
 def test_streamed_evaluation_is_resize_and_centre_crop(tmp_path):
@@ -160,8 +161,8 @@ def test_streamed_evaluation_is_resize_and_centre_crop(tmp_path):
 
 
 def test_framings_of_evaluation():
-    assert Centre(24, 0.5).box(100, 60) == (35, 15, 30, 30)
-    assert Centre(24, 0.5).box(30, 90) == (7, 37, 15, 15)
+    assert Center(24, 0.5).box(100, 60) == (35, 15, 30, 30)
+    assert Center(24, 0.5).box(30, 90) == (7, 37, 15, 15)
     assert Whole(24).box(100, 60) == (0, 0, 100, 100)
     assert Whole(24).box(30, 90) == (0, 0, 90, 90)
 

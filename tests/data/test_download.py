@@ -169,13 +169,14 @@ def test_a_login_is_explained_and_what_was_put_there_is_verified(tmp_path):
 
 
 def test_every_listed_file_is_verifiable_and_its_facts_have_a_source():
-    from das.data.names import READERS
+    from das.study.registry import entries
 
     table = yaml.safe_load(TABLE.read_text())
-    assert set(table) == {name for name, reader in READERS.items() if (reader.root or "").startswith("data/raw/")}
+    readers = {entry.name: entry.facts for entry in entries("reader")}
+    assert set(table) == {name for name, facts in readers.items() if (facts["root"] or "").startswith("data/raw/")}
     for dataset, entry in table.items():
         assert entry["read_in"]
-        assert READERS[dataset].login == ("page" in entry)
+        assert readers[dataset]["login"] == ("page" in entry)
         for source in sources(dataset, TABLE):
             assert len(source.md5) == 32
-            assert (source.url is None) == READERS[dataset].login
+            assert (source.url is None) == readers[dataset]["login"]

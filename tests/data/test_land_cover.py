@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from das.data.frames import IGNORE
 
 from das import data
+from das.data.crops import IGNORE
 from das.errors import DasError
 
 ROOT = Path(__file__).parents[2]

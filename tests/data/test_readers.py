@@ -14,11 +14,11 @@ import torch
 from PIL import Image
 
 import das.data
-from das.data import names
 from das.data.batches import Batches
 from das.data.download import fetch
 from das.data.prepared import prepare
 from das.errors import DasError
+from das.study.registry import entries, lookup, names
 
 REPOSITORY = Path(__file__).parents[2]
 TABLE = REPOSITORY / "data" / "sources.yaml"
@@ -50,7 +50,7 @@ def bring(server, tmp_path):
     def go(reader: str, files: dict[str, bytes], optional: bool = False, **options):
         root = tmp_path / reader
         overrides = {name: {"md5": hashlib.md5(content).hexdigest()} for name, content in files.items()}
-        if names.READERS[reader].login:
+        if lookup("reader", reader).facts["login"]:
             root.mkdir()
             for name, content in files.items():
                 (root / name).write_bytes(content)
@@ -208,14 +208,15 @@ def test_cityscapes(bring, official):
 
 
 def test_the_table_of_readers_tells_the_truth(bring, official):
-    for reader, entry in names.READERS.items():
-        if (entry.root or "").startswith("data/raw/"):
+    for entry in entries("reader"):
+        reader, facts = entry.name, entry.facts
+        if (facts["root"] or "").startswith("data/raw/"):
             files = getattr(official, reader)()
             dataset = bring(reader, files, optional=True, **({"size": 16} if "size" in entry.options else {}))
-            assert dataset.train.shape[0] == entry.channels
-            assert entry.size is None or dataset.train.shape[1:] == (entry.size, entry.size)
+            assert dataset.train.shape[0] == facts["channels"]
+            assert facts["size"] is None or dataset.train.shape[1:] == (facts["size"],) * 2
             masked = getattr(dataset.train, "masked", False)
-            assert entry.task == ("segmentation" if masked else "classification")
+            assert facts["task"] == ("segmentation" if masked else "classification")
 
 
 # -- one's own data --------------------------------------------------------------------------------------------------
@@ -370,26 +371,26 @@ def test_limits_take_the_same_balanced_images_every_time():
 @pytest.mark.parametrize(
     ("reader", "options", "message"),
     [
-        ("cifar11", {}, "reader: 'cifar11' is not known; use one of fashion_mnist_embedded, "),
-        ("cifar10", {"size": 3}, r"options.size: reader 'cifar10' has no such option; it allows train_per_class, "),
-        ("cifar10", {"train_per_class": 0}, r"options.train_per_class: 0 is not allowed; use a whole number"),
-        ("cifar10", {"train_per_class": True}, r"options.train_per_class: True is not allowed"),
-        ("folder", {"damaged": "ignore"}, "options.damaged: 'ignore' is not allowed; use one of refuse, skip"),
-        ("folder", {"test_fraction": 1.0}, "options.test_fraction: 1.0 is not allowed"),
-        ("folder", {"size": None}, "options.size: None is not allowed"),
+        ("cifar11", {}, "'cifar11' is unknown; should be one of fashion_mnist_embedded, "),
+        ("cifar10", {"size": 3}, r"options.size: unknown option; allowed here: train_per_class, "),
+        ("cifar10", {"train_per_class": 0}, r"options.train_per_class: is 0; should be greater than or equal to 1"),
+        ("cifar10", {"train_per_class": True}, r"options.train_per_class: is True; should be a valid integer"),
+        ("folder", {"damaged": "ignore"}, "options.damaged: is 'ignore'; should be 'refuse' or 'skip'"),
+        ("folder", {"test_fraction": 1.0}, "options.test_fraction: is 1.0; should be less than 1"),
+        ("folder", {"size": None}, "options.size: is None; should be a valid integer"),
     ],
 )
 def test_wrong_options_are_named(reader, options, message):
     with pytest.raises(DasError, match=message):
-        names.check_options(reader, options)
+        lookup("reader", reader).check(options, "options")
 
 
 def test_checking_options_costs_no_torch():
-    code = "import sys, das.data, das.data.names, das.augment; assert 'torch' not in sys.modules"
+    code = "import sys, das.data, das.augment; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-@pytest.mark.parametrize("reader", names.READERS)
+@pytest.mark.parametrize("reader", names("reader"))
 def test_a_missing_set_is_named(tmp_path, reader):
     with pytest.raises(DasError, match=str(tmp_path)):
         _ = das.data.load(reader, root=tmp_path / "nothing").train

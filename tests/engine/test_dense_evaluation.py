@@ -6,34 +6,34 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from das.config import Compute, SegmentationRecipe, load_study
-from das.engine.model import make_model
-from das.engine.segmentation import _starts
 from PIL import Image
 from torch.nn import functional as F
 
 from das import data
 from das.engine.evaluate import evaluate
 from das.errors import DasError
+from das.study import load_study
+from das.study.schema import Architecture, Compute, Head, SegmentationRecipe
+from das.tasks import model as make_model
+from das.tasks.segmentation import _starts
 from das.video.policy import Policy
 
 ROOT = Path(__file__).parents[2]
-CROP = {"random_scale_crop": {"size": 24, "base": 24}}
 
 
-def made(policy=None, dataset=None, **evaluation):
+def made(policy=None, image_size=None, **evaluation):
     torch.manual_seed(0)
-    settings = {
-        "dataset": dataset or {"reader": "land_cover_embedded"},
-        "backbone": {
-            "network": "resnet8", "options": {"width": 8, "stem_stride": 2}, "pretrained": False, "dropout": 0.0,
-            "head": {"network": "pspnet", "output_stride": 4},
-        },
-        "method": {"fusion": "none", "fusion_options": {}, "consensus": "aligned_mean"},
-        "recipe": {"segmentation": SegmentationRecipe(evaluation=evaluation).model_dump()},
-    }  # fmt: skip
+    architecture = Architecture(
+        task="segmentation",
+        network="resnet8",
+        network_options={"width": 8, "stem_stride": 2},
+        head=Head(network="pspnet", output_stride=4),
+        consensus="aligned_mean",
+        segmentation=SegmentationRecipe(evaluation=evaluation),
+        image_size=image_size,
+    )
     policy = policy or Policy.single("rotate", 5, 3)
-    return make_model(settings, policy, ("sky", "sea", "land"), [0.5] * 3, [0.25] * 3).eval()
+    return make_model(architecture, policy, ("sky", "sea", "land"), [0.5] * 3, [0.25] * 3).eval()
 
 
 @pytest.fixture(autouse=True)
@@ -136,14 +136,14 @@ def test_everything_at_once_is_everything_one_after_the_other(images):
 
 def test_what_training_saw_scaled_to_a_square_is_tested_in_that_square(images):
     """Half of the size, the square's last rows black; the prediction comes back to 40 x 56."""
-    model = made(dataset={"reader": "pairs", "options": {"size": 28}})
+    model = made(image_size=28)
     square = torch.zeros(2, 3, 28, 28)
     square[..., :20, :] = F.interpolate(images, (20, 28), mode="bilinear", align_corners=False, antialias=True)
     expected = made()(square).softmax(1)[..., :20, :]
     expected = F.interpolate(expected, (40, 56), mode="bilinear", align_corners=False)
     torch.testing.assert_close(model.predict(images).softmax(1), expected)
-    cropped = made(dataset={"reader": "pairs", "options": {"size": 28}, "augment": [CROP]})
-    assert torch.equal(cropped.predict(images), made()(images))  # training cut from images in their own size
+    native = made(image_size=28, size="native")
+    assert torch.equal(native.predict(images), made()(images))
 
 
 # -- images and masks of any size, in files --------------------------------------------------------------------------
@@ -167,10 +167,9 @@ def pairs(tmp_path):
 
 
 @pytest.mark.parametrize("evaluation", [{}, {"window": 24}, {"scales": [0.5, 1.0], "flip": True}], ids=str)
-@pytest.mark.parametrize("augment", [[], [CROP]], ids=["squares", "crops"])
-def test_scores_count_every_pixel_of_the_masks_own_size(pairs, evaluation, augment):
-    dataset = {"reader": "pairs", "options": {"size": 32}, "augment": augment}
-    model = made(dataset=dataset, **evaluation)
+@pytest.mark.parametrize("size", ["training", "native"])
+def test_scores_count_every_pixel_of_the_masks_own_size(pairs, evaluation, size):
+    model = made(image_size=32, size=size, **evaluation)
     found = evaluate(model, data.load("pairs", root=pairs, options={"size": 32}).test, Compute(), batch_size=3)
     confusion = np.zeros((3, 3), int)
     for k in range(len(SIZES)):
@@ -206,7 +205,7 @@ def test_settings_that_no_test_can_have_are_refused(tmp_path):
         "{window: 0}": r"evaluation\.window: is 0; should be greater than or equal to 1",
         "{scales: []}": r"evaluation\.scales: is \[\]; .*at least 1 item",
         "{scales: [0.0]}": r"evaluation\.scales\.0: is 0\.0; should be greater than 0",
-        "{mirror: true}": r"evaluation\.mirror: unknown key; allowed here: window, scales, flip",
+        "{mirror: true}": r"evaluation\.mirror: unknown key; allowed here: size, window, scales, flip",
     }.items():
         text = f"recipes: {{land_cover: {{segmentation: {{evaluation: {value}}}}}}}"
         (tmp_path / "bad.yaml").write_text(text)

@@ -1,8 +1,9 @@
 import copy
 
 import torch
-from das.engine.optimiser import SGD
 from torch import nn
+
+from das.engine.optimizers import SGD
 
 
 def test_sgd_takes_the_steps_of_torch_also_after_a_resume():

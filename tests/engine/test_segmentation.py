@@ -5,19 +5,21 @@ from pathlib import Path
 
 import pytest
 import torch
-from das.config import SegmentationRecipe, check, load_study
-from das.data.frames import IGNORE
-from das.engine.model import load_model, make_model
-from das.engine.segment_scores import DenseScore, boundary, cross_entropy
-from das.engine.segmentation import DenseLoss, SegmentationModel
 from scipy.ndimage import binary_erosion
 from torch.nn import functional as F
 
 from das import data
+from das.data.crops import IGNORE
 from das.data.sets import Dataset, ImageSet
+from das.engine.checkpoint import load_model
 from das.engine.train import fit, resume_state, train
 from das.errors import DasError
 from das.search.bilevel import BilevelSearch
+from das.study import check, load_study, of_method, of_policy
+from das.study.schema import Architecture, Head, SegmentationRecipe
+from das.tasks import model as make_model
+from das.tasks.dense_scores import DenseScore, boundary, cross_entropy
+from das.tasks.segmentation import DenseLoss, SegmentationModel
 from das.video.cell import Cell, Relaxed
 from das.video.policy import Policy
 
@@ -25,21 +27,21 @@ ROOT = Path(__file__).parents[2]
 CLASSES = ("sky", "sea", "land")
 
 
-def settings(consensus="aligned_mean", **recipe):
-    return {
-        "dataset": {"reader": "land_cover_embedded"},
-        "backbone": {
-            "network": "resnet8", "options": {"width": 8, "stem_stride": 2}, "pretrained": False, "dropout": 0.0,
-            "head": {"network": "pspnet", "output_stride": 4},
-        },
-        "method": {"fusion": "tsm", "fusion_options": {}, "consensus": consensus},
-        "recipe": {"label_smoothing": 0.0, "segmentation": SegmentationRecipe(**recipe).model_dump()},
-    }  # fmt: skip
+HEAD = Head(network="pspnet", output_stride=4)
 
 
-def made(policy=None, classes=CLASSES, **options) -> SegmentationModel:
+def made(policy=None, classes=CLASSES, consensus="aligned_mean", **recipe) -> SegmentationModel:
     torch.manual_seed(0)
-    return make_model(settings(**options), policy or Policy.single("rotate", 5, 3), classes, [0.5] * 3, [0.25] * 3)
+    architecture = Architecture(
+        task="segmentation",
+        network="resnet8",
+        network_options={"width": 8, "stem_stride": 2},
+        head=HEAD,
+        fusion="tsm",
+        consensus=consensus,
+        segmentation=SegmentationRecipe(**recipe),
+    )
+    return make_model(architecture, policy or Policy.single("rotate", 5, 3), classes, [0.5] * 3, [0.25] * 3)
 
 
 # -- scores ----------------------------------------------------------------------------------------------------------
@@ -187,7 +189,7 @@ def test_frozen_norms_keep_their_statistics_in_training():
 
 def test_the_heads_have_their_own_learning_rate():
     model = made(head_lr=10.0)
-    factors = model.learning_rates(settings(head_lr=10.0)["recipe"])
+    factors = model.learning_rates()
     named = {name: factors.get(p, 1.0) for name, p in model.network.named_parameters()}
     assert {name.split(".")[1] for name, factor in named.items() if factor == 10.0} == {"head", "auxiliary"}
     assert {name.split(".")[1] for name, factor in named.items() if factor == 1.0} == {"body"}
@@ -223,32 +225,36 @@ def tiles():
 @pytest.fixture
 def study(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    Path("data").symlink_to(ROOT / "data")
     Path("tiny.yaml").write_text(TINY)
     return load_study([ROOT / "params.yaml", ROOT / "config/segmentation.yaml", "tiny.yaml"])
 
 
 def test_a_number_repeats_to_the_byte_and_says_what_counts(study, tiles, monkeypatch, tmp_path):
-    number, policy = study.number("land_cover", "pspnet_resnet8", "das", 0), Policy.single("rotate", 4, 3)
+    number = of_method(study, "land_cover", "pspnet_resnet8", "das", 0)
+    policy = Policy.single("rotate", 4, 3)
+    number.made_by.main.parent.mkdir(parents=True)
+    policy.save(number.made_by.main)
     train(number, tiles, policy)
-    first = Path(number.number_path()).read_bytes()
+    first = number.number.read_bytes()
     content = json.loads(first)
     assert content["metric"] == "miou"
     assert content["miou"] == content["last"]["miou"] == content["curves"]["test_miou"][-1]
     assert set(content["last"]["class_iou"]) == set(tiles.classes)
     assert content["settings"]["method"]["consensus"] == "aligned_mean"
-    assert content["settings"]["backbone"]["head"] == {"network": "pspnet", "output_stride": 4}
-    model = load_model(number.checkpoint_path())
+    assert content["settings"]["backbone"]["head"] == HEAD.model_dump()
+    model = load_model(number.checkpoint)
     score = model.score("cpu")
     with torch.no_grad():
         score.add(model.predict(tiles.test.images.float() / 255), tiles.test.labels)
     assert score.result()["miou"] == pytest.approx(content["miou"])
-    Path(number.number_path()).unlink()
+    number.number.unlink()
     train(number, tiles, policy)
-    assert Path(number.number_path()).read_bytes() == first
+    assert number.number.read_bytes() == first
 
 
 def test_an_interrupted_training_ends_in_the_same_weights(study, tiles):
-    number = study.number("land_cover", "pspnet_resnet8", "das", 0)
+    number = of_method(study, "land_cover", "pspnet_resnet8", "das", 0)
     policy = Policy.single("rotate", 4, 3)
     whole = fit(number, tiles, policy, resume_state(number, tiles, policy))
     resume_state(number, tiles, policy).discard()
@@ -297,25 +303,25 @@ def test_a_network_learns_what_colour_says():
         load = staticmethod(lambda: None)
         save = staticmethod(lambda state: None)
 
-    fitted = fit(study.number("d", "b", "m", 0), dataset, Policy.single("rotate", 5, 3), Nowhere)
+    fitted = fit(of_method(study, "d", "b", "m", 0), dataset, Policy.single("rotate", 5, 3), Nowhere)
     assert fitted.tested["miou"] > 0.85
 
 
 def test_search_moves_alpha_by_the_segmentation_loss(study, tiles):
-    search = BilevelSearch(study, "land_cover", "pspnet_resnet8", "searched", 0, tiles)
+    search = BilevelSearch(of_policy(study, "land_cover", "pspnet_resnet8", "searched", 0), tiles)
     before = search.cell.alpha.detach().clone()
-    policy, history, _ = search.run()
+    policy, history, _ = search.find()
     assert not torch.equal(before, search.cell.alpha)
     assert policy.frames == study.cells["quick"].frames
     assert 0 <= history["val_accuracy"][0] <= 1
-    again = BilevelSearch(study, "land_cover", "pspnet_resnet8", "searched", 0, tiles)
+    again = BilevelSearch(of_policy(study, "land_cover", "pspnet_resnet8", "searched", 0), tiles)
     again.resume.discard()
-    assert again.run()[0].digest() == policy.digest()
+    assert again.find()[0].digest() == policy.digest()
 
 
 def test_the_papers_recipes_are_a_study():
     study = load_study([ROOT / "params.yaml", ROOT / "config/paper_segmentation.yaml"])
-    voc = study.number("voc2012", "pspnet_resnet50", "das", 0).settings()
+    voc = of_method(study, "voc2012", "pspnet_resnet50", "das", 0).settings
     recipe = {key: voc["recipe"][key] for key in ("epochs", "batch_size", "lr", "schedule", "poly_power")}
     assert recipe == {"epochs": 80, "batch_size": 4, "lr": 0.02, "schedule": "poly", "poly_power": 0.9}
     assert voc["dataset"]["augment"][0]["random_scale_crop"] == {"size": 380, "base": 400, "scale": [0.5, 2.0]}
@@ -329,10 +335,10 @@ def test_the_papers_recipes_are_a_study():
 def test_a_study_that_mixes_tasks_is_refused(study, tmp_path):
     files = [ROOT / "params.yaml", ROOT / "config/segmentation.yaml", tmp_path / "bad.yaml"]
     for text, message in {
-        "study: {backbones: [resnet8]}": r"backbones\.resnet8\.head: is missing; .* 'land_cover' is segmentation",
+        "study: {backbones: [resnet8]}": r"backbones\.resnet8\.head: is missing; .* is segmentation",
         "study: {datasets: [fashion_mnist]}": r"backbones\.pspnet_resnet8\.head: makes a segmentation network",
         "methods: {das: {consensus: learned_weights}}": r"das\.consensus: is 'learned_weights'; .* aligned_mean",
-        "backbones: {pspnet_resnet8: {head: {network: unet}}}": r"head\.network: is 'unet'; should be one of pspnet",
+        "backbones: {pspnet_resnet8: {head: {network: unet}}}": r"network: 'unet' is unknown; should be one of pspnet",
         "datasets: {land_cover: {augment: [{cutout: {size: 8}}]}}": r"cutout cannot move label maps",
     }.items():
         Path("bad.yaml").write_text(text)

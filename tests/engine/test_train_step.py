@@ -1,10 +1,10 @@
 """Training with every kind of method: it repeats bit by bit, continues after an interruption, and pairs fairly."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
-from das.config import check
 
 from das.augment.automix import AutoMix
 from das.augment.objective import Objective
@@ -13,6 +13,8 @@ from das.data.sets import Dataset, ImageSet
 from das.engine import train as module
 from das.engine.train import fit, resume_state, train
 from das.files import read_json
+from das.search.make import control_policy
+from das.study import check, of_method
 from das.video.policy import Policy
 
 OBJECTIVES = (Objective, AutoMix, PatchMix)
@@ -32,6 +34,7 @@ METHODS = {
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    Path("x").touch()
     deterministic = torch.are_deterministic_algorithms_enabled()
     yield
     torch.use_deterministic_algorithms(deterministic)
@@ -63,15 +66,17 @@ def number(method: str, **recipe):
         "policies": {"moved": {"source": "single", "cell": "three", "operation": "translate_x", "magnitude": 0.1}},
         "methods": {name: {"title": name} | method for name, method in METHODS.items()},
     }  # fmt: skip
-    return check(study, "made").number("made", "small", method, 0)
+    return of_method(check(study, "made"), "made", "small", method, 0)
 
 
 def policy(made) -> Policy | None:
-    return Policy.single("translate_x", 0.1, 3) if made.policy_path() else None
+    if made.made_by and not made.made_by.main.exists():
+        control_policy(made.made_by)
+    return Policy.load(made.made_by.main) if made.made_by else None
 
 
 def bytes_of(made) -> tuple[bytes, bytes]:
-    return Path(made.number_path()).read_bytes(), Path(made.checkpoint_path()).read_bytes()
+    return made.number.read_bytes(), made.checkpoint.read_bytes()
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -93,8 +98,9 @@ def test_an_interrupted_training_ends_in_the_same_bytes(dataset, method, monkeyp
             raise Interrupted
         return evaluate(*arguments, **options)
 
-    Path(made.number_path()).unlink()
-    Path(made.checkpoint_path()).unlink()
+    made.number.unlink()
+    made.checkpoint.unlink()
+    shutil.rmtree("results/store")
     monkeypatch.setattr(module, "evaluate", interrupting)
     with pytest.raises(Interrupted):
         train(made, dataset, policy(made))
@@ -102,7 +108,7 @@ def test_an_interrupted_training_ends_in_the_same_bytes(dataset, method, monkeyp
     monkeypatch.setattr(module, "evaluate", evaluate)
     train(made, dataset, policy(made))
     assert bytes_of(made) == whole
-    record = read_json(made.run_path())
+    record = read_json(made.record)
     assert record["cost"]["test_device_s"] > 0
     assert len(record.get("augmentation_search", [])) == (method == "learned")
 
@@ -154,6 +160,6 @@ def test_gradients_of_terms_add_up(dataset, monkeypatch):
 def test_cost_counts_every_frame_that_passes_a_network(dataset):
     made = number("video", epochs=2)
     train(made, dataset, policy(made))
-    cost = read_json(made.number_path())["cost"]
+    cost = read_json(made.number)["cost"]
     assert cost["frames"] == 3
     assert cost["train_frames"] == 2 * 24 * 3 * 4  # epochs, images, frames, AutoMix's forward passes

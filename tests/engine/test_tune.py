@@ -5,18 +5,19 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from das.config import check
 
 from das.data import splits
 from das.data.sets import Dataset, ImageSet
 from das.engine.tune import trials, tune, with_settings, write_chosen
 from das.errors import DasError
 from das.files import read_json
+from das.study import check, of_tuning
 
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    Path("x").touch()
 
 
 def content(**tuning) -> dict:
@@ -34,6 +35,10 @@ def content(**tuning) -> dict:
     }  # fmt: skip
 
 
+def run_of(study):
+    return of_tuning(study, "made", "small", "cutout")
+
+
 def dataset() -> Dataset:
     """Bright and dark images: told apart by anything but an image that Cutout has blackened whole."""
 
@@ -48,31 +53,33 @@ def dataset() -> Dataset:
 
 def test_every_method_has_the_same_number_of_trials_from_its_grid():
     study = check(content(), "made")
-    tried = trials(study, "cutout")
+    tried = trials(run_of(study))
     assert len(tried) == 3
     assert len({tuple(point.items()) for point in tried}) == 3
-    assert trials(study, "cutout") == tried
-    other = [trials(check(content(seed=seed), "made"), "cutout") for seed in range(8)]
+    assert trials(run_of(study)) == tried
+    other = [trials(run_of(check(content(seed=seed), "made"))) for seed in range(8)]
     assert any(points != tried for points in other)
-    whole = trials(check(content(trials=100), "made"), "cutout")
+    whole = trials(run_of(check(content(trials=100), "made")))
     assert whole == [{"cutout.size": s, "mixup.alpha": a} for s in (2, 40) for a in (0.1, 1.0, 2.0)]
     with pytest.raises(DasError, match="plain: is missing"):
-        trials(study, "plain")
+        trials(of_tuning(study, "made", "small", "plain"))
 
 
 def test_settings_go_where_they_belong():
-    study = with_settings(check(content(), "made"), "cutout", {"mixup.alpha": 0.1})
-    assert study.methods["cutout"].augment == [{"cutout": {"size": 16}}, {"mixup": {"alpha": 0.1}}]
+    run = with_settings(run_of(check(content(), "made")).trial, {"mixup.alpha": 0.1})
+    assert run.how.augment == [{"cutout": {"size": 16}}, {"mixup": {"alpha": 0.1}}]
 
 
 def test_the_record_holds_every_trial_and_the_better_one_is_chosen():
     study = check(content(trials=6), "made")
-    record = read_json(tune(study, "made", "small", "cutout", dataset(), None))
+    run = run_of(study)
+    tune(run, dataset(), None)
+    record = read_json(run.main)
     assert (record["trained_on"], record["scored_on"], record["metric"]) == (48, 12, "accuracy")
-    parts = splits.read(Path("results/tuning/made/made/small/cutout.split.json"), digest=dataset().train.digest)
+    parts = splits.read(run.files["split"], digest=dataset().train.digest)
     assert torch.equal(torch.cat([parts["trained_on"], parts["scored_on"]]).sort().values, torch.arange(60))
     assert len(parts["scored_on"]) == 12
-    assert [trial["settings"] for trial in record["trials"]] == trials(study, "cutout")
+    assert [trial["settings"] for trial in record["trials"]] == trials(run)
     scores = {size: [t["score"] for t in record["trials"] if t["settings"]["cutout.size"] == size] for size in (2, 40)}
     assert min(scores[2]) == 1.0 > max(scores[40])
     chosen = yaml.safe_load(write_chosen(study).read_text())
@@ -90,8 +97,8 @@ def test_the_record_holds_every_trial_and_the_better_one_is_chosen():
         ({"plain": {"cutout.size": [1]}}, "no such augmentation; it has none"),
         ({"cutout": {"cutmix.alpha": [1]}}, "it has cutout, mixup"),
         ({"cutout": {"cutout.size": []}}, "is empty"),
-        ({"cutout": {"mixup.alpha": [0.5, 0]}}, "mixup.alpha: is 0; should be a number above 0"),
-        ({"cutout": {"mixup.beta": [0.5]}}, "unknown parameter"),
+        ({"cutout": {"mixup.alpha": [0.5, 0]}}, "mixup.alpha: is 0; should be greater than 0"),
+        ({"cutout": {"mixup.beta": [0.5]}}, "unknown option"),
     ],
 )
 def test_impossible_grids_are_refused_at_start(grids, words):

@@ -3,12 +3,13 @@ import torch
 from torch import nn
 
 from das.errors import DasError
-from das.models import known_backbones, names, video_model
+from das.models import video_model
 from das.models.attention import CBAM
-from das.models.backbones import OWN, build_backbone
+from das.models.backbones import build_backbone
 from das.models.ghostnet import GhostModule
 from das.models.heads import SpatialPyramidPooling
 from das.models.places import default_places
+from das.study.registry import entries, lookup
 
 
 def build(name, in_channels=3, *, pretrained=False, **options):
@@ -22,15 +23,15 @@ def parameters(network):
 def test_every_name_can_be_built_and_has_places():
     from torchvision.models import list_models
 
-    assert set(OWN) == set(names.OWN)
-    assert set(names.TORCHVISION) <= set(list_models())
-    for name in known_backbones():
+    known = [entry for entry in entries("network") if entry.name != "timm:*"]
+    assert {entry.facts["member"] for entry in known if "member" in entry.facts} <= set(list_models())
+    for name in (entry.name for entry in known):
         if name.startswith("regnet") and not name.endswith("400mf"):
             continue  # the same module with other sizes, and torchvision cannot lay it out without memory
         with torch.device("cpu" if name.startswith("regnet") else "meta"):
             network = build(name)
-        assert default_places(network, "tsm")
-        assert default_places(network, "gsf")
+        assert default_places(network, lookup("fusion", "tsm"))
+        assert default_places(network, lookup("fusion", "gsf"))
 
 
 @pytest.mark.parametrize(
@@ -116,16 +117,19 @@ def test_spp_reads_images_of_any_size():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"name": "resnet19"}, "backbone: 'resnet19' is unknown; known: resnet8"),
-        ({"name": "resnet8", "depth": 3}, "resnet8 takes width, stem_stride, attention, pooling"),
-        ({"name": "resnet18", "width": 3}, "resnet18 takes attention and pooling"),
-        ({"name": "resnet8", "attention": "se"}, "'se' is unknown; known: cbam"),
-        ({"name": "resnet8", "pooling": "max"}, "'max' is unknown; known: spp"),
+        ({"name": "resnet19"}, "'resnet19' is unknown; should be one of resnet8"),
+        (
+            {"name": "resnet8", "depth": 3},
+            "resnet8.depth: unknown option; allowed here: width, stem_stride, attention",
+        ),
+        ({"name": "resnet18", "width": 3}, "resnet18.width: unknown option; allowed here: attention, pooling"),
+        ({"name": "resnet8", "attention": "se"}, "attention: is 'se'; should be 'cbam'"),
+        ({"name": "resnet8", "pooling": "max"}, "pooling: is 'max'; should be 'spp'"),
         ({"name": "mobilenet_v2", "attention": "cbam"}, "MobileNetV2 has no residual blocks"),
         ({"name": "wide_resnet40_2", "attention": "cbam"}, "WideResNet has no residual blocks that end in a norm"),
         ({"name": "mobilenet_v3_small", "pooling": "spp"}, "MobileNetV3 does not end"),
-        ({"name": "resnet8", "pretrained": True}, "no weights for resnet8"),
-        ({"name": "resnet18_cifar", "pretrained": True}, "3x3 stem"),
+        ({"name": "resnet8", "pretrained": True}, "resnet8 has no ImageNet weights"),
+        ({"name": "resnet18_cifar", "pretrained": True}, "resnet18_cifar has no ImageNet weights"),
         ({"name": "resnet18", "in_channels": 1, "pretrained": True}, "read 3 channels; in_channels is 1"),
     ],
 )

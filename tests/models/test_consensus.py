@@ -2,10 +2,10 @@ import math
 
 import pytest
 import torch
-from das.models.names import known_consensus
 
 from das.errors import DasError
 from das.models.consensus import build_consensus
+from das.study.registry import names
 
 LOGITS = torch.tensor([[[1.0, -2.0, 0.5], [0.0, 3.0, 1.0], [2.0, 2.0, -1.0], [0.3, 0.1, 0.0]]], dtype=torch.float64)
 
@@ -15,7 +15,7 @@ def fused(name):
 
 
 def test_every_known_name_is_built():
-    assert [fused(name).shape for name in known_consensus()] == [(3,)] * len(known_consensus())
+    assert [fused(name).shape for name in names("consensus")] == [(3,)] * 4
 
 
 def test_mean_logits():
@@ -50,5 +50,5 @@ def test_learned_weights():
 
 
 def test_unknown():
-    with pytest.raises(DasError, match="'max' is unknown; known: mean_logits"):
+    with pytest.raises(DasError, match="'max' is unknown; should be one of mean_logits"):
         build_consensus("max", 4)

@@ -9,11 +9,12 @@ from das.models import video_model
 from das.models.backbones import build_backbone
 from das.models.fusion import GSF, TSM
 from das.models.places import default_places, insert_fusion
+from das.study.registry import lookup
 
 
 def places(name, fusion):
     with torch.device("meta"):
-        return default_places(build_backbone(name, 3, pretrained=False, options={}), fusion)
+        return default_places(build_backbone(name, 3, pretrained=False, options={}), lookup("fusion", fusion))
 
 
 def blocks(stages):
@@ -75,9 +76,9 @@ def test_gst_runs_forward_and_backward():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"fusion": "lstm"}, "'lstm' is unknown; known: none, tsm"),
-        ({"fusion": "none", "fusion_options": {"ratio": 1.0}}, "fusion none: takes no options"),
-        ({"fusion": "gsf", "fusion_options": {"rate": 1.0}}, "'rate': 1.0.* for gsf"),
+        ({"fusion": "lstm"}, "'lstm' is unknown; should be one of none, tsm"),
+        ({"fusion": "none", "fusion_options": {"ratio": 1.0}}, "none.ratio: unknown option; allowed here: none"),
+        ({"fusion": "gsf", "fusion_options": {"rate": 1.0}}, "gsf.rate: unknown option; allowed here: ratio"),
         (
             {"fusion": "tsm", "places": ["layer9.conv"]},
             "'layer9.conv' is no 2D convolution of SmallResNet; it has conv1",

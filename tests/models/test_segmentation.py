@@ -3,11 +3,13 @@ import sys
 
 import pytest
 import torch
-from das.models.names import FUSIONS, HEADS
 from torch.nn import functional as F
 
 from das.errors import DasError
 from das.models.segmentation import FCN, pooled, segmenter
+from das.study.registry import names
+
+HEADS, FUSIONS = names("head"), names("fusion")
 
 
 @pytest.mark.parametrize("head", HEADS)
@@ -107,9 +109,9 @@ def test_dropout_is_the_only_one():
 
 
 def test_bad_names_and_networks_are_refused():
-    with pytest.raises(DasError, match=r"head: 'unet' is unknown; known: pspnet"):
+    with pytest.raises(DasError, match=r"'unet' is unknown; should be one of pspnet"):
         segmenter("resnet8", "unet", 5, 1)
-    with pytest.raises(DasError, match=r"backbone: 'resnet9' is unknown"):
+    with pytest.raises(DasError, match=r"'resnet9' is unknown"):
         segmenter("resnet9", "fcn", 5, 1)
     with pytest.raises(DasError, match=r"no chain of stages"):
         segmenter("regnet_x_400mf", "fcn", 5, 1)
@@ -126,9 +128,8 @@ def test_the_quickstarts_network_costs_no_torchvision_import():
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 @pytest.mark.parametrize("head", HEADS)
 def test_training_is_deterministic_on_cuda(head):
-    from das.config import Compute
-
     from das.engine.device import prepare
+    from das.study.schema import Compute
 
     prepare(Compute(device="cuda"))
     gradients = []

@@ -68,7 +68,7 @@ def test_the_smallest_images_are_read_and_a_single_one_cannot_train():
 @pytest.mark.parametrize(("arguments", "message"), [({"frames": 0}, "frames: 0"), ({"dropout": 1.0}, "dropout: 1.0")])
 def test_refuses_impossible_values(arguments, message):
     with pytest.raises(DasError, match=message):
-        video_model(**{"name": "resnet8", "num_classes": 7, "frames": 1, **arguments})
+        video_model(**{"network": "resnet8", "num_classes": 7, "frames": 1, **arguments})
 
 
 def test_dropout_is_before_the_classifier_and_the_only_one():
@@ -96,7 +96,9 @@ def test_same_seed_same_weights():
 
 
 def test_names_cost_no_torch_and_small_networks_no_torchvision():
-    names = "import sys, das.models; das.models.known_backbones(); assert 'torch' not in sys.modules"
+    names = (
+        "import sys, das.models; from das.study.registry import names; names('head'); assert 'torch' not in sys.modules"
+    )
     small = "import sys; from das.models import video_model; video_model('resnet8', 2, 2, fusion='tsm')"
     for code in (names, small + "; assert 'torchvision' not in sys.modules"):
         subprocess.run([sys.executable, "-c", code], check=True)

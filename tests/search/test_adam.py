@@ -1,5 +1,6 @@
 import torch
-from das.search.adam import Adam
+
+from das.engine.optimizers import Adam
 
 
 def draw(*shape, seed):

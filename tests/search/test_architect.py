@@ -1,7 +1,7 @@
 import torch
-from das.engine.optimiser import SGD
 from torch.nn import functional as F
 
+from das.engine.optimizers import SGD
 from das.search.architect import first_order, second_order
 
 LR, MOMENTUM, DECAY = 0.3, 0.9, 0.05

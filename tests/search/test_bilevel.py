@@ -1,11 +1,11 @@
 import pytest
 import torch
-from das.config import check
 
 from das import data
 from das.data.sets import Dataset, ImageSet
 from das.errors import DasError
 from das.search.bilevel import BilevelSearch
+from das.study import check, of_policy
 
 
 @pytest.fixture(autouse=True)
@@ -27,12 +27,12 @@ def images():
 
 
 def made(settings, policy, images):
-    return BilevelSearch(check(settings, "test"), "tiny", "tiny", policy, 0, images)
+    return BilevelSearch(of_policy(check(settings, "test"), "tiny", "tiny", policy, 0), images)
 
 
 @pytest.mark.parametrize("policy", ["mixture", "gumbel", "perturbation", "tournament", "learnable"])
 def test_a_search_leaves_a_policy_a_history_and_its_cost(settings, images, policy):
-    chosen, history, run = made(settings, policy, images).run()
+    chosen, history, run = made(settings, policy, images).find()
     assert chosen.frames == 3
     assert len(history["alpha"]) == len(history["entropy"]) == 3
     assert len(history["train_loss"]) == len(history["val_loss"]) == len(history["val_accuracy"]) == 2
@@ -64,7 +64,7 @@ def test_second_order_waits_for_the_end_of_the_warm_up_and_leaves_running_statis
         return value
 
     search._architecture_step = watched
-    _, history, _ = search.run()
+    _, history, _ = search.find()
     assert history["alpha"][0] == history["alpha"][1] != history["alpha"][2]
     assert seen
     assert all(seen)
@@ -72,14 +72,14 @@ def test_second_order_waits_for_the_end_of_the_warm_up_and_leaves_running_statis
 
 def test_a_path_search_learns_no_alpha_and_a_mixture_does(settings, images):
     for policy, moves in (("tournament", False), ("mixture", True), ("gumbel", True)):
-        _, history, _ = made(settings, policy, images).run()
+        _, history, _ = made(settings, policy, images).find()
         assert (history["alpha"][0] != history["alpha"][-1]) == moves
 
 
 def test_learnable_magnitudes_are_learnt(settings, images):
     search = made(settings, "learnable", images)
     before = search.cell.magnitude.detach().clone()
-    chosen, _, _ = search.run()
+    chosen, _, _ = search.find()
     assert not torch.equal(before, search.cell.magnitude)
     present = {choice for edge in search.cell.candidates for choice in edge}
     assert {choice for node in chosen.nodes for edge in node for choice in edge.mixture} <= present
@@ -104,7 +104,7 @@ def test_a_diverging_search_says_so(settings, images):
     hot = settings["searches"]["mixture"]
     hot = hot | {"weights": hot["weights"] | {"lr": 1e30, "clip_norm": 1e30}}
     with pytest.raises(DasError, match=r"searches.*lr"):
-        made(settings | {"searches": settings["searches"] | {"mixture": hot}}, "mixture", images).run()
+        made(settings | {"searches": settings["searches"] | {"mixture": hot}}, "mixture", images).find()
 
 
 def test_too_few_images_for_a_batch(settings, images):
@@ -116,5 +116,5 @@ def test_too_few_images_for_a_batch(settings, images):
 def test_the_embedded_set_can_be_searched(settings):
     dataset = settings["datasets"]["tiny"]
     loaded = data.load(dataset["reader"], root=dataset["root"], options=dataset["options"])
-    chosen, _, _ = made(settings, "gumbel", loaded).run()
+    chosen, _, _ = made(settings, "gumbel", loaded).find()
     assert chosen.frames == 3

@@ -4,8 +4,12 @@ import pytest
 import torch
 
 from das.search.selection import entrants, perturbation, projected, tournament
-from das.seeding import derive
+from das.seeding import derive, generator
 from das.video.cell import Cell
+
+RUN = SimpleNamespace(
+    seed_for=lambda *purpose: derive("test", *purpose), generator=lambda *purpose: generator("test", *purpose)
+)
 
 
 class Interrupted(Exception):
@@ -16,7 +20,7 @@ class Landscape:
     """In place of a search: held-out accuracy is what ``worth`` says the weights are worth, tuning only counts."""
 
     def __init__(self, cell, worth, interrupt_after=None):
-        self.cell, self.worth, self.identity = cell, worth, ("test",)
+        self.cell, self.worth, self.run = cell, worth, RUN
         self.history = {"selection": {}}
         self.tuned, self.saves, self.interrupt_after = [], 0, interrupt_after
 
@@ -82,7 +86,7 @@ class Arena:
     """In place of a search: a policy's held-out loss is looked up, and falls with every tuning of its own weights."""
 
     def __init__(self, cell, loss_of, count):
-        self.cell, self.loss_of, self.identity = cell, loss_of, ("test",)
+        self.cell, self.loss_of, self.run = cell, loss_of, RUN
         self.settings = SimpleNamespace(entrants=count)
         self.network = torch.nn.Linear(1, 1, bias=False)
         torch.nn.init.zeros_(self.network.weight)

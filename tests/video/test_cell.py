@@ -5,7 +5,7 @@ from torch.nn import functional as F
 from das.errors import DasError
 from das.video.cell import Cell
 from das.video.compiled import CompiledPolicy
-from das.video.operations import OPERATIONS
+from das.video.operations import operation_named
 from das.video.policy import Choice, Edge, Policy
 from das.video.schedule import strengths
 
@@ -58,9 +58,9 @@ def test_cell_is_its_definition(slow, settings):
 
 def grid_sampled(x, choice, strength, padding):
     """One operation as published search code writes it, with affine_grid and grid_sample; photometric ones as such."""
-    operation = OPERATIONS[choice.operation]
-    if operation.recolour:
-        return operation.recolour(x, choice.magnitudes[0], strength)
+    operation = operation_named(choice.operation)
+    if operation.recolor:
+        return operation.recolor(x, choice.magnitudes[0], strength)
     height, width = x.shape[-2:]
     magnitudes = torch.tensor(choice.magnitudes, dtype=torch.float64)
     theta = operation.inverse(magnitudes, torch.tensor([strength]).double(), height, width)[:, :2]

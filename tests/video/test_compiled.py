@@ -3,10 +3,11 @@ import pytest
 import torch
 
 from das.errors import DasError
+from das.study.registry import names
 from das.video.cell import Cell
 from das.video.compiled import CompiledPolicy
 from das.video.family import Family
-from das.video.operations import OPERATIONS
+from das.video.operations import operation_named
 from das.video.policy import Choice, Edge, Policy
 from das.video.schedule import strengths
 
@@ -40,7 +41,7 @@ def test_uniform_mixtures_are_compiled_node_by_node(slow):
     assert torch.equal(got[:, 1], x)
 
 
-@pytest.mark.parametrize("operation", [name for name in OPERATIONS if name not in ("identity",)])
+@pytest.mark.parametrize("operation", [name for name in names("operation") if name != "identity"])
 def test_one_operation_is_exactly_the_cell_at_a_one_hot_alpha(operation):
     space = "compound" if "+" in operation else "full"
     cell = Cell(space, kind="single", frames=4, schedule="signed", seed=1)
@@ -114,8 +115,8 @@ def test_photometric_steps_stand_between_affine_runs():
     video = CompiledPolicy(policy, 8, 10, dtype=torch.float64)(x)
 
     def run(operation, magnitude, batch, strength):
-        if OPERATIONS[operation].recolour:
-            return OPERATIONS[operation].recolour(batch, magnitude, strength)
+        if operation_named(operation).recolor:
+            return operation_named(operation).recolor(batch, magnitude, strength)
         single = Policy.single(operation, magnitude, 3, schedule="signed")
         return CompiledPolicy(single, 8, 10, dtype=torch.float64)(batch)[:, {-1: 0, 1: 2}[strength]]
 

@@ -84,7 +84,7 @@ def test_uniform_holds_all_candidates_evenly():
     ("settings", "message"),
     [
         (dict(space="affine"), "space: 'affine' is unknown"),
-        (dict(space=None), "space: None is unknown"),
+        (dict(space=None), "space: 'None' is unknown"),
         (dict(kind="tree"), "kind: 'tree' is unknown; choose one of dag, single"),
         (dict(magnitudes="learned"), "magnitudes: 'learned' is unknown"),
         (dict(nodes=0), "nodes: 0 is not"),

@@ -5,8 +5,9 @@ import torch
 from torchvision.transforms.v2 import functional as reference
 
 from das.errors import DasError
+from das.study.registry import names
 from das.video import photometric
-from das.video.operations import OPERATIONS
+from das.video.operations import operation_named
 
 
 @pytest.fixture
@@ -54,10 +55,10 @@ def test_constant_channels_stay(name, value):
     torch.testing.assert_close(getattr(photometric, name)(images, 1, 1), images)
 
 
-@pytest.mark.parametrize("name", [name for name, operation in OPERATIONS.items() if operation.recolour])
+@pytest.mark.parametrize("name", [name for name in names("operation") if operation_named(name).recolor])
 def test_gradients_reach_the_image(images, name):
     images = images.requires_grad_()
-    OPERATIONS[name].recolour(images, OPERATIONS[name].ranges[0].drawn[1], 1).sum().backward()
+    operation_named(name).recolor(images, operation_named(name).ranges[0].drawn[1], 1).sum().backward()
     assert images.grad.isfinite().all()
     assert images.grad.abs().sum() > 0
 

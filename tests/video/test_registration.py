@@ -182,7 +182,7 @@ def test_gradients_are_the_transposed_map():
 
 
 def test_refuses_unknown_names_and_other_numbers_of_frames():
-    with pytest.raises(DasError, match=r"consensus: 'median' is unknown; known: aligned_mean"):
+    with pytest.raises(DasError, match=r"'median' is unknown; should be one of aligned_mean"):
         DenseConsensus("median", Policy.replicate(2))
     with pytest.raises(DasError, match=r"3 frames; the policy makes 2"):
         DenseConsensus("aligned_mean", Policy.replicate(2))(torch.rand(1, 3, 2, 4, 4), 8, 8)

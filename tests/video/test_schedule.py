@@ -26,5 +26,5 @@ def test_wrong_frames_are_refused(frames):
 
 
 def test_unknown_schedule_is_refused():
-    with pytest.raises(DasError, match=r"schedule: 'ramp'.*mirrored, signed"):
+    with pytest.raises(DasError, match=r"schedule: 'ramp' is unknown; should be one of mirrored, signed"):
         strengths("ramp", 4)

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from das.engine.model import load_model
 from PIL import Image
+
+from das.engine.checkpoint import load_model
 
 ROOT = Path(__file__).parents[2]
 STUDY = """
@@ -47,9 +48,9 @@ def test_search_train_and_use(project):
     for command in (("search", "mine", "resnet8", "searched"), ("train", "mine", "resnet8", "das")):
         done = das(project, *command)
         assert done.returncode == 0, done.stderr
-    number = json.loads((project / "results/numbers/mine/resnet8/das/seed0.json").read_text())
+    number = json.loads((project / "results/numbers/mine/mine/resnet8/das/seed0.json").read_text())
     assert number["last"]["accuracy"] > 0.5  # four classes that a network of this size can tell apart
-    model = load_model(project / "results/checkpoints/mine/resnet8/das/seed0.pt")
+    model = load_model(project / "results/checkpoints/mine/mine/resnet8/das/seed0.pt")
     assert model.classes == ("a", "b", "c", "d")
     assert model(torch.rand(5, 3, 24, 24)).shape == (5, 4)
 

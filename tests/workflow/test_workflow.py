@@ -14,6 +14,7 @@ import yaml
 from PIL import Image
 
 ROOT = Path(__file__).parents[2]
+NUMBERS, POLICIES = (f"results/{kind}/tiny/few/resnet8" for kind in ("numbers", "policies"))
 TINY = """
 study: {name: tiny, datasets: [few], methods: [baseline, baseline_tta, das], seeds: [0, 1]}
 datasets:
@@ -86,11 +87,11 @@ def test_every_table_figure_policy_number_and_checkpoint_is_where_the_contract_s
         *(f"results/tables/tiny/{t}.{f}" for t in ("accuracy", "search") for f in ("csv", "md", "tex")),
         *(f"results/figures/tiny/{n}.{f}" for n in ("accuracy", "alpha") for f in ("png", "pdf")),
         *(f"results/figures/tiny/film_strip_few_resnet8_searched_{s}.{f}" for s in seeds for f in ("png", "pdf")),
-        "results/data/few.json",
-        *(f"results/policies/few/resnet8/searched/{s}.yaml" for s in seeds),
-        *(f"results/numbers/few/resnet8/{m}/{s}.json" for m in ("baseline", "baseline_tta", "das") for s in seeds),
-        *(f"results/numbers/few/resnet8/{m}/{s}.run.json" for m in ("baseline", "baseline_tta", "das") for s in seeds),
-        *(f"results/checkpoints/few/resnet8/{m}/{s}.pt" for m in ("baseline", "das") for s in seeds),
+        "results/data/tiny/few.json",
+        *(f"{POLICIES}/searched/{s}.yaml" for s in seeds),
+        *(f"{NUMBERS}/{m}/{s}.json" for m in ("baseline", "baseline_tta", "das") for s in seeds),
+        *(f"{NUMBERS}/{m}/{s}.run.json" for m in ("baseline", "baseline_tta", "das") for s in seeds),
+        *(f"results/checkpoints/tiny/few/resnet8/{m}/{s}.pt" for m in ("baseline", "das") for s in seeds),
     }
     assert {path for path in expected if not (finished / path).is_file()} == set()
     for picture in finished.glob("results/figures/tiny/*.png"):
@@ -99,7 +100,7 @@ def test_every_table_figure_policy_number_and_checkpoint_is_where_the_contract_s
 
 
 def test_accuracies_in_the_table_are_those_of_the_numbers(finished):
-    numbers = [json.loads(p.read_text()) for p in sorted(finished.glob("results/numbers/few/resnet8/das/seed?.json"))]
+    numbers = [json.loads(p.read_text()) for p in sorted(finished.glob(f"{NUMBERS}/das/seed?.json"))]
     mean = 100 * sum(n["last"]["accuracy"] for n in numbers) / len(numbers)
     row = next(
         line for line in (finished / "results/tables/tiny/accuracy.md").read_text().splitlines() if "| DAS " in line
@@ -112,8 +113,8 @@ def test_a_second_run_has_nothing_to_do(finished):
 
 
 def test_one_deleted_number_is_remade_alone_and_to_the_byte(finished):
-    target = "results/numbers/few/resnet8/das/seed0.json"
-    made_with_it = {target, target.replace(".json", ".run.json"), "results/checkpoints/few/resnet8/das/seed0.pt"}
+    target = f"{NUMBERS}/das/seed0.json"
+    made_with_it = {target, target.replace(".json", ".run.json"), "results/checkpoints/tiny/few/resnet8/das/seed0.pt"}
     kinds = ("policies", "checkpoints", "numbers")
     files = {path: path.stat().st_mtime_ns for kind in kinds for path in (finished / "results" / kind).rglob("seed*")}
     before, weights = (finished / target).read_bytes(), contents(finished, "results/checkpoints/**/*.pt")
@@ -128,8 +129,8 @@ def test_one_deleted_number_is_remade_alone_and_to_the_byte(finished):
 
 def test_an_interrupted_run_leaves_no_half_made_output_and_a_rerun_completes_it_to_the_same_bytes(finished, tmp_path):
     project = project_in(tmp_path)
-    run = start(project, "results/numbers/few/resnet8/das/seed0.json")
-    log, deadline = project / "results/logs/policies/few/resnet8/searched/seed0.log", time.monotonic() + 60
+    run = start(project, f"{NUMBERS}/das/seed0.json")
+    log, deadline = project / "results/logs/policies/tiny/few/resnet8/searched/seed0.log", time.monotonic() + 60
     while not (log.exists() and "epoch 1/" in log.read_text()) and time.monotonic() < deadline:
         time.sleep(0.05)  # then the search is about to be published, and a whole training is ahead
     os.killpg(run.pid, signal.SIGINT)
@@ -137,9 +138,12 @@ def test_an_interrupted_run_leaves_no_half_made_output_and_a_rerun_completes_it_
     assert run.returncode != 0
     for path in project.glob("results/**/seed*.json"):
         json.loads(path.read_text())
-    status, output = snakemake(project, "results/numbers/few/resnet8/das/seed0.json")
+    status, output = snakemake(project, f"{NUMBERS}/das/seed0.json")
     assert status == 0, output
-    for path in ("results/numbers/few/resnet8/das/seed0.json", "results/policies/few/resnet8/searched/seed0.yaml"):
+    for path in (
+        f"{NUMBERS}/das/seed0.json",
+        f"{POLICIES}/searched/seed0.yaml",
+    ):
         assert (project / path).read_bytes() == (finished / path).read_bytes()
     assert not list(project.glob("results/work/**/*.pt"))
 
@@ -166,6 +170,12 @@ def test_the_workflow_has_no_lints():
     assert done.returncode == 0, done.stderr + done.stdout
 
 
+def filled(text: str, names: dict[str, str]) -> str:
+    for name, value in names.items():
+        text = text.replace(name, value)
+    return text
+
+
 def test_every_dvc_out_is_a_target_of_snakemake(tmp_path):
     project = project_in(tmp_path)
     study = yaml.safe_load((project / "params.yaml").read_text())["study"]
@@ -176,14 +186,15 @@ def test_every_dvc_out_is_a_target_of_snakemake(tmp_path):
             assert entry[template]["persist"], "DVC would delete it before Snakemake is asked"
             for dataset in study["datasets"]:
                 for backbone in study["backbones"]:
-                    out = template.replace("${item.dataset}", dataset).replace("${item.backbone}", backbone)
-                    assert out in stage["cmd"].replace("${item.dataset}", dataset).replace("${item.backbone}", backbone)
+                    names = {"${study.name}": study["name"], "${item.dataset}": dataset, "${item.backbone}": backbone}
+                    out, cmd = (filled(text, names) for text in (template, stage["cmd"]))
+                    assert out in cmd
                     outs.append(out)
-    assert {Path(out).parts[1] for out in outs} == {"policies", "checkpoints", "numbers"}
+    assert {Path(out).parts[1] for out in outs} == {"data", "policies", "checkpoints", "numbers"}
     done = subprocess.run(
         [command("snakemake"), "--cores", "1", "--dry-run", *outs], cwd=project, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     planned = done.stdout + done.stderr
     for out in outs:
-        assert f"{out}/" in planned, "nothing would be made in this folder"
+        assert out in planned, "nothing would be made in this place"

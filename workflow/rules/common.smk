@@ -4,7 +4,15 @@ import os
 import sys
 
 from das.errors import DasError
-from das.study import load_study, of_method, of_policy, of_study, registry, results
+from das.study import (
+    load_study,
+    of_method,
+    of_policy,
+    of_study,
+    of_tuning,
+    registry,
+    results,
+)
 from das.study.runs import searched_policies, searches_of
 from das.study.sources import fetched
 
@@ -16,16 +24,13 @@ if workflow.config_settings.config:
 try:
     STUDY = load_study(STUDY_FILES)
     UNFIT = results.audit(STUDY) if workflow.is_main_process else {}
+    AGAIN = results.newer_than(UNFIT)
 except DasError as error:
     raise WorkflowError(str(error))
 
 # What stands in a place and cannot stand for it (other settings, other images, edited, damaged) is named and made again.
 for path, why in UNFIT.items():
     print(f"{path}: {why}; it is made again where it is needed", file=sys.stderr)
-if UNFIT:
-    workflow.dag_settings.forcerun = set(workflow.dag_settings.forcerun) | {
-        str(path) for path in UNFIT
-    }
 
 os.environ.update(DAS_STUDY=os.pathsep.join(map(str, STUDY_FILES)))  # read by `das`
 NAME = STUDY.name
@@ -54,7 +59,7 @@ wildcard_constraints:
 
 
 # Inputs of searches, trainings and tests are `ancient`: whether a result still stands is asked of its content, above,
-# and not of the age of files, which copying and restoring change.
+# and not of the age of files, which copying and restoring change. What cannot stand has one more input, a newer one.
 
 
 def method_run(wildcards):
@@ -73,10 +78,26 @@ def data_mark(wildcards):
     return [ancient(f"{folder}/prepared.json")] if folder else []
 
 
+def card(wildcards):
+    return str(results.card_path(NAME, wildcards.dataset))
+
+
+def card_again(wildcards):
+    return AGAIN.get(card(wildcards), [])
+
+
+def policy_again(wildcards):
+    return AGAIN.get(str(policy_run(wildcards).main), [])
+
+
+def number_again(wildcards):
+    return AGAIN.get(str(method_run(wildcards).main), [])
+
+
 def data_files(wildcards):
     return [
         *data_mark(wildcards),
-        ancient(str(results.card_path(NAME, wildcards.dataset))),
+        ancient(card(wildcards)),
     ]
 
 
@@ -90,12 +111,35 @@ def read_files(wildcards):
 
 def data_of_the_grid():
     return [
-        FETCHED[name] + "/prepared.json" for name in GRID.datasets if name in FETCHED
+        f"{FETCHED[name]}/prepared.json" for name in GRID.datasets if name in FETCHED
     ]
 
 
 def searched():
     return [str(run.main) for run in searches_of(STUDY)]
+
+
+def film_strips():
+    return [
+        f"film_strip_{run.dataset}_{run.backbone}_{run.policy}_seed{run.seed}"
+        for run in searches_of(STUDY)
+    ]
+
+
+def selections():
+    """One figure for the searches that read alpha, one for tournaments."""
+    rules_used = {
+        STUDY.searches[STUDY.policies[p].search].selection
+        for p in searched_policies(STUDY)
+    }
+    by_alpha = [
+        registry.lookup("selection", rule).facts.get("reads_alpha", True)
+        for rule in rules_used
+    ]
+    return [
+        *(["alpha"] if any(by_alpha) else []),
+        *(["tournaments"] if not all(by_alpha) else []),
+    ]
 
 
 TABLES = [f"results/tables/{NAME}/{table}" for table in TASK.facts["tables"]]

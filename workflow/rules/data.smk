@@ -26,6 +26,7 @@ rule describe:
     """Measure mean and standard deviation of the training images, once for all runs."""
     input:
         data_mark,
+        card_again,
     output:
         f"results/data/{NAME}/{{dataset}}.json",
     log:

@@ -6,6 +6,7 @@ rule train:
     input:
         data=data_files,
         files=read_files,
+        again=number_again,
     output:
         number=f"results/numbers/{NAME}/{{dataset}}/{{backbone}}/{{method}}/seed{{seed}}.json",
         run=f"results/numbers/{NAME}/{{dataset}}/{{backbone}}/{{method}}/seed{{seed}}.run.json",
@@ -34,6 +35,7 @@ rule evaluate:
     input:
         data=data_files,
         files=read_files,
+        again=number_again,
     output:
         number=f"results/numbers/{NAME}/{{dataset}}/{{backbone}}/{{method}}/seed{{seed}}.json",
         run=f"results/numbers/{NAME}/{{dataset}}/{{backbone}}/{{method}}/seed{{seed}}.run.json",

@@ -5,6 +5,7 @@ rule search:
     """Search a policy on the training set's two halves; its history, cost and halves stand beside it."""
     input:
         data=data_files,
+        again=policy_again,
     output:
         policy=f"results/policies/{NAME}/{{dataset}}/{{backbone}}/{{policy}}/seed{{seed}}.yaml",
         history=f"results/policies/{NAME}/{{dataset}}/{{backbone}}/{{policy}}/seed{{seed}}.history.json",
@@ -31,6 +32,8 @@ rule search:
 
 rule control_policy:
     """Make a policy that nothing searched: random, identical frames, uniform, single, or from a file. No images."""
+    input:
+        again=policy_again,
     output:
         policy=f"results/policies/{NAME}/{{dataset}}/{{backbone}}/{{policy}}/seed{{seed}}.yaml",
         run=f"results/policies/{NAME}/{{dataset}}/{{backbone}}/{{policy}}/seed{{seed}}.run.json",

@@ -1,29 +1,5 @@
 """Tables and figures: they read small JSON numbers and policies, and a few images to show things on."""
 
-
-def film_strips():
-    return [
-        f"film_strip_{run.dataset}_{run.backbone}_{run.policy}_seed{run.seed}"
-        for run in searches_of(STUDY)
-    ]
-
-
-def selections():
-    """One figure for the searches that read alpha, one for tournaments."""
-    rules_used = {
-        STUDY.searches[STUDY.policies[p].search].selection
-        for p in searched_policies(STUDY)
-    }
-    by_alpha = [
-        registry.lookup("selection", rule).facts.get("reads_alpha", True)
-        for rule in rules_used
-    ]
-    return [
-        *(["alpha"] if any(by_alpha) else []),
-        *(["tournaments"] if not all(by_alpha) else []),
-    ]
-
-
 FIELDS = [
     f"receptive_field_{dataset}_{backbone}"
     for dataset in GRID.datasets

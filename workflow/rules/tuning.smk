@@ -3,14 +3,13 @@
 
 def tuned_files(wildcards):
     """The policy that a tuned method's trials look through."""
-    run = of_method(
-        STUDY,
-        wildcards.dataset,
-        wildcards.backbone,
-        wildcards.method,
-        STUDY.tuning.seed,
-    )
+    run = of_tuning(STUDY, wildcards.dataset, wildcards.backbone, wildcards.method)
     return [ancient(str(other.files[role])) for role, other in run.reads.items()]
+
+
+def tuning_again(wildcards):
+    run = of_tuning(STUDY, wildcards.dataset, wildcards.backbone, wildcards.method)
+    return AGAIN.get(str(run.main), [])
 
 
 rule tune:
@@ -18,6 +17,7 @@ rule tune:
     input:
         data=data_files,
         files=tuned_files,
+        again=tuning_again,
     output:
         trials=f"results/tuning/{NAME}/{{dataset}}/{{backbone}}/{{method}}.json",
         split=f"results/tuning/{NAME}/{{dataset}}/{{backbone}}/{{method}}.split.json",

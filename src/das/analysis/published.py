@@ -47,10 +47,10 @@ def known_as(method: Method) -> str | None:
         return None
     if not method.augment:
         return "baseline"
-    name, parameters = read(method.augment[0])
-    if name == "temporal_resolution_decrement":
-        return f"{name}_{round(100 * parameters.get('fraction', 0.5))}"
-    return name
+    entry, options = read(method.augment[0])
+    if entry.name == "temporal_resolution_decrement":
+        return f"{entry.name}_{round(100 * options.get('fraction', 0.5))}"
+    return entry.name
 
 
 def published_table(study: Study, folder: Path = FOLDER) -> pd.DataFrame:

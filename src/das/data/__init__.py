@@ -30,5 +30,5 @@ def load(reader: str, *, root: Path | None = None, options: Mapping | None = Non
     Raises DasError for an unknown reader or option and for files that are missing, damaged or malformed.
     """
     entry = registry.lookup("reader", reader)
-    options = entry.complete(options or {})
+    options = entry.complete(options or {}, "options")
     return entry.load()(reader, Path(entry.facts.get("root") if root is None else root), options)

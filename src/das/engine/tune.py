@@ -78,6 +78,8 @@ def tune(run: TuningRun, images: Dataset, policy: Policy | None) -> None:
         text = splits.text(indices, digest=images.train.digest, identity=identity)
         contents = {"split": text, "trials": json.dumps(content, indent=1) + "\n"}
         results.publish(run, contents, made_from, fitted.record)
+        for settings in tried:
+            resume_state(with_settings(run.trial, settings), split, policy).discard()
 
 
 def write_chosen(study: Study) -> Path:

@@ -112,9 +112,9 @@ def _component(key: str, kind: str, name: str, options: dict | None = None, opti
         yield f"{key}: {problem}"
         return
     try:
-        entry.check(options or {})
+        entry.check(options or {}, options_key)
     except DasError as problem:
-        yield f"{options_key}: {problem}"
+        yield str(problem)
 
 
 def _tasks(study: Study) -> Iterator[str]:

@@ -84,27 +84,29 @@ class Entry:
         """Call the component with its kind's arguments and checked ``options``."""
         return self.load()(*arguments, **self.check(options))
 
-    def check(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Return ``given`` with its values checked; DasError names a wrong key or value and what would be right.
+    def check(self, given: Mapping[str, Any], where: str = "") -> dict[str, Any]:
+        """Return ``given`` with its values checked; DasError names a wrong key or value (below ``where``, by default
+        the component's name) and what would be right.
 
         Options that are not given keep the component's own defaults and are left out; see `complete`.
         """
+        where = where or self.name
         for key in given:
             if key not in self.options:
-                raise DasError(f"{self.name}.{key}: unknown option; allowed here: {', '.join(self.options) or 'none'}")
+                raise DasError(f"{where}.{key}: unknown option; allowed here: {', '.join(self.options) or 'none'}")
         try:
             _options_model(self).model_validate(dict(given))
         except ValidationError as error:
             first = error.errors()[0]
-            path = ".".join(map(str, (self.name, *first["loc"])))
+            path = ".".join(map(str, (where, *first["loc"])))
             raise DasError(
                 f"{path}: is missing" if first["type"] == "missing" else f"{path}: {wanted(first)}"
             ) from None
         return dict(given)
 
-    def complete(self, given: Mapping[str, Any]) -> dict[str, Any]:
+    def complete(self, given: Mapping[str, Any], where: str = "") -> dict[str, Any]:
         """`check`, with the defaults of what is not given."""
-        return {key: option.default for key, option in self.options.items()} | self.check(given)
+        return {key: option.default for key, option in self.options.items()} | self.check(given, where)
 
     @property
     def own(self) -> bool:

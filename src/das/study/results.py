@@ -2,9 +2,11 @@
 
 import hashlib
 import os
+import time
 from collections.abc import Iterable, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from das.files import publish as write
 from das.seals import read_sealed, sealed
 from das.store import Store
 from das.study import code
-from das.study.runs import RESULTS, EvaluationRun, MethodRun, PolicyRun, Run, digest, of_study
+from das.study.runs import RESULTS, EvaluationRun, MethodRun, PolicyRun, Run, digest, of_study, of_tuning
 from das.study.schema import Dataset, Study
 from das.study.sources import Look, fingerprint, sha256
 
@@ -95,9 +97,12 @@ def publish(run: Run, contents: Mapping[str, bytes | str], found: Mapping[str, s
 
 
 def keep(run: Run, under: str) -> None:
-    """Keep what the run published in the store."""
+    """Keep what the run published in the store, and forget its interrupted states once it is there."""
     files = {"record": run.record, **run.files}
-    Store().keep(run.kind, under, files, name=f"{run.study}/{run.place}")
+    if Store().keep(run.kind, under, files, name=f"{run.study}/{run.place}"):
+        work = WORK / run.kind / run.study / run.place
+        for state in work.parent.glob(f"{work.name}.*.pt"):
+            state.unlink(missing_ok=True)
 
 
 # -- taking ----------------------------------------------------------------------------------------------------------
@@ -201,7 +206,7 @@ def card_path(study: str, dataset: str) -> Path:
 
 def audit(study: Study) -> dict[Path, str]:
     """{main file: why} of all results and cards of the study that are there and cannot stand, and of those that are
-    made from such. What can stand is kept in the store, if it is not yet, and its interrupted work forgotten."""
+    made from such. What can stand is kept in the store, if it is not yet."""
     unfit: dict[Path, str] = {}
     with Look(RESULTS / study.name) as look:
         for name in study.study.datasets:
@@ -221,8 +226,19 @@ def audit(study: Study) -> dict[Path, str]:
     return unfit
 
 
+def newer_than(paths: Iterable[Path]) -> dict[str, str]:
+    """{path: a new file}, one for each of ``paths``: as an input it makes Snakemake remake the path, whatever it
+    remembers."""
+    found = {}
+    for path in paths:
+        marker = WORK / "again" / f"{hashlib.sha256(str(path).encode()).hexdigest()[:16]}.txt"
+        write(marker, f"{path}\n{time.time_ns()}\n")
+        found[str(path)] = str(marker)
+    return found
+
+
 def everything(study: Study) -> Iterable[Run]:
-    """All runs of the study's grid, each after those it reads: policies, trainings, evaluations."""
+    """All runs of the study's grid, each after those it reads: policies, trainings, evaluations, tunings."""
     methods = of_study(study)
     found: dict[Path, Run] = {}
     for run in methods:
@@ -231,6 +247,10 @@ def everything(study: Study) -> Iterable[Run]:
                 found.setdefault(one.main, one)
     for run in sorted((other for method in methods for other in (method.trained, method)), key=_evaluations_last):
         found.setdefault(run.main, run)
+    for method in study.tuning.grids if study.tuning else ():
+        for dataset, backbone in product(study.study.datasets, study.study.backbones):
+            run = of_tuning(study, dataset, backbone, method)
+            found.setdefault(run.main, run)
     return found.values()
 
 
@@ -242,6 +262,3 @@ def _accept(run: Run) -> None:
     under = read_sealed(run.record)["key"]
     if Store().find(run.kind, under) is None:
         keep(run, under)
-    work = WORK / run.kind / run.study / run.place
-    for state in work.parent.glob(f"{work.name}.*.pt"):
-        state.unlink(missing_ok=True)

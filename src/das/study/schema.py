@@ -284,15 +284,15 @@ class Study(Section):
 class Architecture(Section):
     """A resolved model: what `das.tasks.model` builds, and what a checkpoint keeps to build it again."""
 
-    task: str
     network: str
-    network_options: dict[str, Any]
-    dropout: float
-    pretrained: bool
-    places: list[str] | None
-    head: Head | None
-    fusion: str
-    fusion_options: dict[str, Any]
-    consensus: str
-    segmentation: SegmentationRecipe | None
-    image_size: int | None
+    task: str = "classification"
+    network_options: dict[str, Any] = {}
+    dropout: float = 0.0
+    pretrained: bool = False
+    places: list[str] | None = None
+    head: Head | None = None
+    fusion: str = "none"
+    fusion_options: dict[str, Any] = {}
+    consensus: str = "mean_logits"
+    segmentation: SegmentationRecipe | None = None
+    image_size: int | None = None

@@ -1,4 +1,3 @@
-from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -7,11 +6,13 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from das.config import load_study
 
-from das import data
-from das.analysis import policy_benchmark
-from das.analysis.policy_benchmark import agreement, bank, confirmed_best, main, pruned, rank_correlation
+from das import cli, data
+from das.benchmark import bank as benchmark
+from das.benchmark import measures
+from das.benchmark.bank import bank, divided, pruned
+from das.benchmark.measures import agreement, clustered_mean, confirmed_best, rank_correlation
+from das.study import load_study
 from das.video.family import Family
 from das.video.policy import Policy
 from das.video.transform import ImageToVideo
@@ -49,30 +50,53 @@ def definitional_tau(a, b):
 def test_rank_correlation_by_its_definition():
     draws = np.random.default_rng(0)
     a, b = draws.integers(0, 8, 20).astype(float), draws.integers(0, 8, 20).astype(float)
-    tau, low, high = rank_correlation(a, b)
+    tau, low, high = rank_correlation(a, b, range(20))
     assert tau == pytest.approx(definitional_tau(a, b))
     assert low < tau < high
 
 
 def test_the_interval_covers_the_true_correlation(monkeypatch):
     """tau of a bivariate normal is 2 / pi * arcsin(rho); a 95 % interval misses it in few of 60 samples."""
-    monkeypatch.setattr(policy_benchmark, "RESAMPLES", 200)
+    monkeypatch.setattr(measures, "RESAMPLES", 200)
     draws, rho, hits = np.random.default_rng(1), 0.6, 0
-    for seed in range(60):
+    for _ in range(60):
         a, noise = draws.standard_normal((2, 40))
-        _, low, high = rank_correlation(a, rho * a + np.sqrt(1 - rho**2) * noise, seed)
+        _, low, high = rank_correlation(a, rho * a + np.sqrt(1 - rho**2) * noise, range(40))
         hits += low <= 2 / np.pi * np.arcsin(rho) <= high
     assert hits >= 51  # P(fewer | 95 %) is below 1e-4
 
 
 def test_rank_correlation_with_a_constant_says_nothing():
-    assert np.isnan(rank_correlation(np.zeros(5), np.arange(5.0))).all()
+    assert np.isnan(rank_correlation(np.zeros(5), np.arange(5.0), "abcde")).all()
+
+
+def test_one_policy_under_many_names_counts_once():
+    """Ten seeds that chose two policies are two observations, and a bank with a policy twice has it once."""
+    draws = np.random.default_rng(0)
+    a, b = draws.standard_normal((2, 12))
+    once = rank_correlation(a, b, range(12))
+    assert rank_correlation(np.r_[a, a[:3]], np.r_[b, b[:3]], [*range(12), 0, 1, 2]) == once
+    values = [70.0] * 6 + [72.0] * 3 + [75.0]
+    mean, low, high = clustered_mean(values, ["x"] * 6 + ["y"] * 3 + ["z"])
+    assert mean == np.mean(values)
+    assert low == 70.0  # three draws of x
+    assert high > 74  # three of z
+    assert np.isnan(clustered_mean(values, ["x"] * 6 + ["y"] * 4)[1:]).all()
+
+
+def test_the_clustered_interval_covers_the_mean():
+    """Clusters of four seeds that share one value: an interval over seeds would miss far more often than 5 %."""
+    draws, hits = np.random.default_rng(2), 0
+    for _ in range(60):
+        values = np.repeat(draws.standard_normal(15), 4)
+        _, low, high = clustered_mean(values, np.repeat(np.arange(15), 4))
+        hits += low <= 0 <= high
+    assert hits >= 50
 
 
 def test_agreement_counts_equal_pairs():
-    one, other = Policy.replicate(3), Policy.single("rotate", 10, 3)
-    assert agreement([one, one, one, other]) == 0.5
-    assert agreement([one, replace(one, provenance={"seed": 1})]) == 1
+    assert agreement(["one", "one", "one", "other"]) == 0.5
+    assert agreement(["one", "one"]) == 1
 
 
 def test_the_confirmed_best_is_not_its_own_judge():
@@ -88,7 +112,7 @@ def test_the_committed_study_measures_at_least_sixty_policies():
     assert len({pruned(policy).digest() for policy in policies.values()}) == len(policies)
     assert len(policies) + chosen >= 60
     for dataset in study.study.datasets:
-        assert study.datasets[dataset].options["train_per_class"] <= 300
+        assert study.datasets[dataset].options["train_per_class"] <= 600
 
 
 @pytest.fixture
@@ -98,7 +122,7 @@ def tiny(tmp_path, monkeypatch):
     dataset = study["datasets"]["fashion_mnist_small"]
     dataset |= {
         "root": str(ROOT / "data/embedded/fashion_mnist"),
-        "options": {"train_per_class": 4, "test_per_class": 4},
+        "options": {"train_per_class": 4},
     }
     study["study"] |= {"datasets": ["fashion_mnist_small"], "methods": ["gumbel_single", "tournament"], "seeds": [0, 1]}
     study["study"]["reference"] = "gumbel_single"
@@ -106,31 +130,32 @@ def tiny(tmp_path, monkeypatch):
     study["recipes"]["bank"] |= {"epochs": 1, "batch_size": 20}
     study["cells"]["grid"]["nodes"] = 2
     for search in study["searches"].values():
-        search |= {"epochs": 1, "batch_size": 10}
+        search |= {"epochs": 1, "batch_size": 5}
     study["searches"]["tournament"]["entrants"] = 2
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(study))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("DAS_STUDY", f"{ROOT / 'params.yaml'}:study.yaml")
-    return tmp_path
+    return [ROOT / "params.yaml", tmp_path / "study.yaml"]
+
+
+PLACE = ("fashion_mnist_small", "resnet8w8")
 
 
 def test_the_whole_benchmark_in_small(tiny, monkeypatch):
-    place = "fashion_mnist_small", "resnet8w8"
     for method in ("gumbel_single", "tournament"):
-        for seed in "01":
-            main("score", *place, method, seed)
-    main("retrain", *place)
-    folder = tiny / "results/policy_benchmark" / "/".join(place)
+        for seed in (0, 1):
+            cli.score(*PLACE, method, seed, tiny)
+    cli.retrain(*PLACE, tiny)
+    folder = Path("results/policy_benchmark/policy_benchmark", *PLACE)
     policies = (folder / "policies.csv").read_bytes()
     table = pd.read_csv(folder / "policies.csv")
     assert len(table) == 2 + 32 + 2 + 4
     assert table.seed0.between(0, 1).all()
 
-    monkeypatch.setattr(policy_benchmark, "train", lambda *_: pytest.fail("trained what was there"))
-    main("retrain", *place)
+    monkeypatch.setattr(benchmark, "train", lambda *_: pytest.fail("trained what was there"))
+    cli.retrain(*PLACE, tiny)
     assert (folder / "policies.csv").read_bytes() == policies
 
-    main("report")
+    cli.benchmark_report(tiny)
     searches = pd.read_csv(folder / "searches.csv").set_index("search")
     assert searches.loc["gumbel_single", "scored"] == 17  # a single edge: identity and the signed operations
     assert searches.loc["tournament", "scored"] == 19  # and the random policies
@@ -139,21 +164,30 @@ def test_the_whole_benchmark_in_small(tiny, monkeypatch):
     chosen = accuracy[["tournament, seed 0", "tournament, seed 1"]].mean()
     assert searches.loc["tournament", "regret_best"] == pytest.approx(accuracy[:-4].max() - chosen)
     assert float(own["identical"]) == pytest.approx(accuracy["identical"])
-    assert "Fashion-MNIST" in (tiny / "results/policy_benchmark/report.md").read_text()
+    assert "Fashion-MNIST" in (folder.parents[1] / "report.md").read_text()
 
 
 def test_other_settings_are_trained_anew(tiny, monkeypatch):
-    place = "fashion_mnist_small", "resnet8w8"
-    study = load_study([ROOT / "params.yaml", "study.yaml"])
-    study = study.model_copy(update={"study": study.study.model_copy(update={"methods": []})})
+    study = load_study(tiny)
     trained = []
-    train = policy_benchmark.train
-    monkeypatch.setattr(policy_benchmark, "bank", lambda _: {"identical": Policy.replicate(3)})
-    monkeypatch.setattr(policy_benchmark, "train", lambda number, *rest: (trained.append(number), train(number, *rest)))
-    images = data.of_study(study, place[0])
-    policy_benchmark.retrain(study, *place, images)
-    policy_benchmark.retrain(study, *place, images)
+    train = benchmark.train
+    monkeypatch.setattr(benchmark, "bank", lambda _: {"identical": Policy.replicate(3)})
+    monkeypatch.setattr(benchmark, "train", lambda run, *rest: (trained.append(run), train(run, *rest)))
+    images = data.of_study(study, PLACE[0])
+    benchmark.retrain(study, *PLACE, images, {})
+    benchmark.retrain(study, *PLACE, images, {})
     assert len(trained) == 2
     recipe = study.recipes["bank"].model_copy(update={"lr": 0.01})
-    policy_benchmark.retrain(study.model_copy(update={"recipes": {"bank": recipe}}), *place, images)
+    benchmark.retrain(study.model_copy(update={"recipes": {"bank": recipe}}), *PLACE, images, {})
     assert len(trained) == 4
+
+
+def test_the_bank_is_scored_on_training_images_that_no_search_sees(tiny):
+    study = load_study(tiny)
+    images = data.of_study(study, PLACE[0])
+    part = divided(images, study.policy_benchmark)
+    assert len(part.train) + len(part.test) == len(images.train) == 40
+    pixels = {image.numpy().tobytes() for image in images.train.images}
+    seen, held = ({image.numpy().tobytes() for image in one.images} for one in (part.train, part.test))
+    assert seen | held == pixels
+    assert not seen & held
