@@ -148,7 +148,7 @@ def test_bad_files_are_refused_with_file_key_and_reason(tmp_path, text, message)
 
 
 def test_missing_and_binary_files_are_refused(tmp_path):
-    with pytest.raises(DasError, match=r"none\.yaml: cannot be read: No such file"):
+    with pytest.raises(DasError, match=r"none\.yaml: cannot be read \(No such file"):
         Policy.load(tmp_path / "none.yaml")
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00\x81")
     with pytest.raises(DasError, match=r"binary\.yaml: is not UTF-8"):

@@ -4,6 +4,7 @@ Every function yields problems as ``key: what is there; what would be right``.
 """
 
 from collections.abc import Iterator
+from importlib.util import find_spec
 
 from das.errors import DasError
 from das.study import registry
@@ -108,6 +109,8 @@ def _component(key: str, kind: str, name: str, options: dict | None = None, opti
         entry = registry.lookup(kind, name)
         if entry.own:
             entry.source_digest()
+        if (package := entry.facts.get("requires")) and find_spec(package) is None:
+            raise DasError(f"{name!r} needs the package {package}; install it with `uv sync --extra {package}`")
     except DasError as problem:
         yield f"{key}: {problem}"
         return

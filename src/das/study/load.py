@@ -1,13 +1,12 @@
 """Reading a study: YAML files, layered; what is wrong with them in one line a problem."""
 
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
+from das import yamlfile
 from das.errors import DasError
 from das.study import checks
 from das.study.registry import wanted
@@ -22,7 +21,7 @@ def load_study(files: Iterable[str | Path] = ("params.yaml",)) -> Study:
     merged: dict[str, Any] = {}
     files = [Path(file) for file in files]
     for file in files:
-        merged = _layer(merged, _read(file))
+        merged = _layer(merged, read(file))
     return check(merged, where=" + ".join(str(file) for file in files))
 
 
@@ -38,36 +37,12 @@ def check(settings: Mapping[str, Any], where: str) -> Study:
     return study
 
 
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        content = yaml.load(file.read_text(), Loader=_UniqueKeys)
-    except OSError as error:
-        raise DasError(f"{file}: cannot be read ({error.strerror}); a study is a YAML file like params.yaml") from None
-    except yaml.YAMLError as error:
-        raise DasError(f"{file}: is not valid YAML: {' '.join(str(error).split())}") from None
+def read(file: Path) -> dict[str, Any]:
+    """The mapping of sections in one study file. Raises DasError as `load_study`."""
+    content = yamlfile.read(file)
     if not isinstance(content, dict):
         raise DasError(f"{file}: holds {type(content).__name__}, not a mapping of sections like params.yaml")
     return content
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """Refuses a key written twice in one mapping, which YAML readers otherwise let the last one win, and reads
-    numbers such as 3e-4, which YAML 1.1 takes for text."""
-
-    def construct_mapping(self, node, deep=False):
-        merge = "tag:yaml.org,2002:merge"
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value if key.tag != merge]
-        twice = next((key for key in keys if keys.count(key) > 1), None)
-        if twice is not None:
-            raise yaml.constructor.ConstructorError(None, None, f"key {twice!r} stands twice", node.start_mark)
-        return super().construct_mapping(node, deep)
-
-
-_UniqueKeys.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\d[\d_]*\.?[\d_]*|\.\d[\d_]*)[eE][-+]?\d+$"),
-    list("-+0123456789."),
-)
 
 
 def _layer(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 import yaml
 
+from das import yamlfile
 from das.errors import DasError
 from das.files import publish
 from das.study import registry
@@ -88,26 +89,16 @@ class Policy:
     def load(cls, path: str | Path) -> "Policy":
         """Read a policy file; raises DasError naming the file, the key (or line) and the reason."""
         path = Path(path)
+        content = yamlfile.read(path)
         try:
-            text = path.read_text(encoding="utf-8")
-        except OSError as error:
-            raise DasError(f"{path}: cannot be read: {error.strerror}") from None
-        except UnicodeDecodeError:
-            raise DasError(f"{path}: is not UTF-8 text") from None
-        try:
-            return cls.loads(text)
+            return _from_document(content)
         except DasError as error:
             raise DasError(f"{path}: {error}") from None
 
     @classmethod
     def loads(cls, text: str) -> "Policy":
         """Read the text of a policy file; raises DasError naming the key (or line) and the reason."""
-        try:
-            return _from_document(yaml.safe_load(text))
-        except yaml.YAMLError as error:
-            mark = getattr(error, "problem_mark", None)
-            line = f"line {mark.line + 1}: " if mark else ""
-            raise DasError(f"{line}is not YAML: {getattr(error, 'problem', None) or error}") from None
+        return _from_document(yamlfile.loads(text))
 
     def save(self, path: str | Path) -> None:
         """Write the policy file whole or not at all; equal policies and provenance give equal bytes."""
