@@ -10,13 +10,13 @@ step.
 import argparse
 
 import torch
-from das.augment.names import NAMES
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks._measure import fastest, peak_memory, write
 from das import augment
 from das.engine.optimizers import SGD
+from das.study.schema import Architecture
 from das.tasks.classification import DasModel
 
 CLASSES = 10
@@ -46,25 +46,24 @@ def training_step(entries: list, batch: int):
     """A function that takes one training step with the augmentations ``entries``."""
     torch.manual_seed(0)
     draws = torch.Generator().manual_seed(0)
-    settings = {
-        "backbone": {"network": "resnet18_cifar", "options": {}, "pretrained": False, "dropout": 0.0},
-        "method": {"fusion": "none", "fusion_options": {}, "consensus": "mean_logits"},
-    }
-    model = DasModel(settings, None, [str(i) for i in range(CLASSES)], [0.5] * 3, [0.25] * 3)
+    model = DasModel(
+        Architecture(network="resnet18_cifar"), None, [str(i) for i in range(CLASSES)], [0.5] * 3, [0.25] * 3
+    )
     objective = augment.build_objective(entries)(model, nn.CrossEntropyLoss()).to(DEVICE)
-    optimiser = SGD([p for p in objective.parameters() if p.requires_grad], 0.01, 0.9, 5e-4)
+    optimizer = SGD([p for p in objective.parameters() if p.requires_grad], 0.01, 0.9, 5e-4)
     steps = [*(s.to(DEVICE) if isinstance(s, nn.Module) else s for s in augment.build(entries, CLASSES))]
     images, labels = torch.rand(batch, 3, 32, 32, device=DEVICE), torch.randint(CLASSES, (batch,), device=DEVICE)
-    augment.start_epoch([*steps, objective], draws)
+    augment.start_epoch(steps, draws)
+    objective.start_epoch(draws)
 
     def step():
         x, y = images, labels
         for augmentation in steps:
             x, y = augmentation(x, y, draws)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         for loss in objective.losses(x, y, draws):
             loss.backward()
-        optimiser.step()
+        optimizer.step()
         objective.after_step(0.5)
 
     return step
@@ -95,7 +94,7 @@ def main() -> None:
     for whole, (name, seconds) in [(False, item) for item in own.items()] + [(True, item) for item in steps.items()]:
         rows.append({
             "augmentation": name,
-            "kind": "whole step" if whole else NAMES[name].kind,
+            "kind": "whole step" if whole else "alone",
             "milliseconds": 1e3 * seconds,
             "share of plain step": seconds / steps["plain"],
             "step / cutmix": seconds / steps["cutmix"] if whole else "",

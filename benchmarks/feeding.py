@@ -3,7 +3,7 @@
 ``uv run python -m benchmarks.feeding [--workers N] [--device cuda]`` prints the table and writes
 results/benchmarks/feeding.{csv,md}.
 
-In memory: crop with padding 4, flip and normalisation of 32 x 32 images, against torchvision's DataLoader with PIL
+In memory: crop with padding 4, flip and normalization of 32 x 32 images, against torchvision's DataLoader with PIL
 transforms and 2 worker processes, which are started once. From files: JPEGs of 500 x 375 pixels, cut at random and
 resampled to 224 in uint8 batches on the device, and these flipped and made float besides, against reading and decoding
 the files alone, with as many decoding threads (``--workers``; one a core). What is done on the device takes time from

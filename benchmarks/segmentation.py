@@ -13,14 +13,14 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
-from das.models.names import DENSE_CONSENSUS
 from PIL import Image
 from torch.nn import functional as F
 
 from benchmarks._measure import fastest, peak_memory, write
 from das.data.sets import FileSet, ImageSet
 from das.engine.evaluate import evaluate
-from das.study.schema import Compute, SegmentationRecipe
+from das.study.registry import names
+from das.study.schema import Architecture, Compute, Head, SegmentationRecipe
 from das.tasks import model as make_model
 from das.tasks.segmentation import DenseLoss
 from das.video.policy import Policy
@@ -36,16 +36,17 @@ REPETITIONS = 5
 
 
 def model_of(network, options, output_stride, classes, policy, **evaluation):
-    settings = {
-        "dataset": {"reader": "land_cover_embedded"},
-        "backbone": {
-            "network": network, "options": options, "pretrained": False, "dropout": 0.1,
-            "head": {"network": "pspnet", "output_stride": output_stride},
-        },
-        "method": {"fusion": "tsm", "fusion_options": {}, "consensus": "aligned_mean"},
-        "recipe": {"segmentation": SegmentationRecipe(evaluation=evaluation).model_dump()},
-    }  # fmt: skip
-    return make_model(settings, policy, tuple(map(str, range(classes))), [0.5] * 3, [0.25] * 3).to(DEVICE)
+    architecture = Architecture(
+        task="segmentation",
+        network=network,
+        network_options=options,
+        dropout=0.1,
+        head=Head(network="pspnet", output_stride=output_stride),
+        fusion="tsm",
+        consensus="aligned_mean",
+        segmentation=SegmentationRecipe(evaluation=evaluation),
+    )
+    return make_model(architecture, policy, tuple(map(str, range(classes))), [0.5] * 3, [0.25] * 3).to(DEVICE)
 
 
 def warped_one_by_one(policy, side):
@@ -89,7 +90,7 @@ def rows_of(title, network, options, output_stride, classes, side, batch, frames
         return run
 
     ways = {"interpolate the mean (torch)": enlarged_mean}
-    ways |= {name: DenseConsensus(name, policy) for name in DENSE_CONSENSUS}
+    ways |= {name: DenseConsensus(name, policy) for name in names("dense_consensus")}
     ways["each frame enlarged and warped (grid_sample)"] = warped_one_by_one(policy, side)
     best = fastest({"step": step, **{name: consensus(fuse) for name, fuse in ways.items()}}, REPETITIONS)
     return [

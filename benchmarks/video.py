@@ -185,16 +185,16 @@ def training_step(batch, side, repetitions):
     network = resnet18(num_classes=10)
     network.conv1, network.maxpool = nn.Conv2d(3, 64, 3, padding=1, bias=False), nn.Identity()
     network = network.to(DEVICE, memory_format=torch.channels_last)
-    optimiser = torch.optim.SGD(network.parameters(), 0.05, momentum=0.9)
+    optimizer = torch.optim.SGD(network.parameters(), 0.05, momentum=0.9)
     compiled = CompiledPolicy(Family(frames=FRAMES, seed=1).random(1), side, side, DEVICE)
     images, labels = images_of(batch, side), torch.arange(batch, device=DEVICE) % 10
     video = compiled(images).flatten(0, 1).contiguous(memory_format=torch.channels_last)
 
     def step():
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         logits = network(video).view(batch, FRAMES, -1).mean(1)
         F.cross_entropy(logits, labels).backward()
-        optimiser.step()
+        optimizer.step()
 
     seconds = fastest({"ours": lambda: compiled(images), "ResNet-18 training step": step}, repetitions)
     part = seconds["ours"] / seconds["ResNet-18 training step"]

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from benchmarks._measure import fastest, write
 from das.video.family import Family
 from das.video.operations import operation_named
-from das.video.warp import Pattern, centres, product, pushed, taps, to_images, to_table
+from das.video.warp import Pattern, centers, product, pushed, taps, to_images, to_table
 
 BATCH, REPETITIONS = 128, 10
 
@@ -24,7 +24,7 @@ def formulations(side):
     for choice in Family().candidates[0]:
         magnitudes = torch.tensor(choice.magnitudes, dtype=torch.float64)
         inverse = operation_named(choice.operation).inverse(magnitudes, strength, side, side)
-        positions.append(pushed(centres(side, side)[None], inverse)[0])
+        positions.append(pushed(centers(side, side)[None], inverse)[0])
     grids = torch.stack([(p * 2 / side).view(side, side, 2) for p in positions]).float()
     index, bilinear = (torch.cat(parts, 1) for parts in zip(*(taps(p, side, side) for p in positions), strict=True))
     used = (bilinear != 0).any(0)

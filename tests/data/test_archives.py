@@ -201,8 +201,8 @@ def test_damaged_images_are_named():
 
 @pytest.mark.parametrize("mode", ["L", "P", "CMYK", "RGBA", "LA"])
 def test_images_of_any_mode_become_rgb(mode):
-    grey = np.tile(np.arange(0, 256, 8, dtype=np.uint8), (32, 1))
-    picture = Image.fromarray(np.stack([grey, grey.T, 255 - grey], 2)).convert(mode)
+    gray = np.tile(np.arange(0, 256, 8, dtype=np.uint8), (32, 1))
+    picture = Image.fromarray(np.stack([gray, gray.T, 255 - gray], 2)).convert(mode)
     out = io.BytesIO()
     picture.save(out, "JPEG" if mode == "CMYK" else "PNG", **({"quality": 100} if mode == "CMYK" else {}))
     expected = np.asarray(picture.convert("RGB")).transpose(2, 0, 1).astype(int)
@@ -218,7 +218,7 @@ def test_nobody_is_warned_of_the_decoders_future(recwarn):
     assert not recwarn.list
 
 
-def test_masks_keep_their_values_and_colour_is_no_mask():
+def test_masks_keep_their_values_and_color_is_no_mask():
     values = np.arange(24, dtype=np.uint8).reshape(4, 6)
     indexed = Image.fromarray(values)
     indexed.putpalette(np.random.default_rng(0).integers(0, 256, 768).tolist())
@@ -228,5 +228,5 @@ def test_masks_keep_their_values_and_colour_is_no_mask():
         np.testing.assert_array_equal(decode.mask(out.getvalue(), "m").numpy(), values)
     out = io.BytesIO()
     Image.new("RGB", (4, 4)).save(out, "PNG")
-    with pytest.raises(decode.Damaged, match="m: mode RGB; a mask is a grey or palette PNG"):
+    with pytest.raises(decode.Damaged, match="m: mode RGB; a mask is a gray or palette PNG"):
         decode.mask(out.getvalue(), "m")

@@ -141,7 +141,7 @@ def test_a_framing_is_only_for_files(held):
 
 
 def test_streamed_evaluation_is_resize_and_centre_crop(tmp_path):
-    """Against Pillow: shorter side to 128, centre 112; they differ by the rounding of the box to whole pixels."""
+    """Against Pillow: shorter side to 128, center 112; they differ by the rounding of the box to whole pixels."""
     for i in range(4):
         height, width = (int(side) for side in RANDOM.integers(250, 500, 2))
         small = Image.fromarray(RANDOM.integers(0, 256, (8, 8, 3), dtype=np.uint8))

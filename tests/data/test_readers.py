@@ -155,7 +155,7 @@ def test_tiny_imagenet(bring, official):
     # wnids.txt lists n03, n01, n02; classes are numbered by WordNet id
     assert dataset.train.labels.tolist() == [2, 2, 0, 0, 1, 1]
     assert dataset.test.labels.tolist() == [2, 0, 1]
-    assert torch.equal(dataset.train.images[1, 0], dataset.train.images[1, 2])  # a grey one
+    assert torch.equal(dataset.train.images[1, 0], dataset.train.images[1, 2])  # a gray one
     error = dataset.test.images[0].numpy().transpose(1, 2, 0).astype(int) - picture(100, 64, 64)
     assert np.abs(error).mean() < 4
 
@@ -462,7 +462,7 @@ def test_the_official_reader_on_real_cifar10():
     assert dataset.classes[3] == "cat"
     images = dataset.train.images.float() / 255
     assert images.shape[1:] == (3, 32, 32)
-    # Natural images: neighbours are alike in rows and in columns. A wrong layout doubles these.
+    # Natural images: neighbors are alike in rows and in columns. A wrong layout doubles these.
     for step in (images.diff(dim=2), images.diff(dim=3)):
         assert step.abs().mean() < 0.35 * images.std()
     # The training set's mean as commonly quoted for CIFAR-10.

@@ -42,7 +42,7 @@ def test_evaluation_agrees_with_one_image_at_a_time():
     assert result["loss"] == pytest.approx(sum(losses) / len(losses), rel=1e-5)
 
 
-def test_normalisation_comes_after_the_image_to_video_step_so_that_the_outside_is_black():
+def test_normalization_comes_after_the_image_to_video_step_so_that_the_outside_is_black():
     moved_out = Policy.single("translate_x", 1.0, 3, schedule="signed")
     model = model_of(moved_out)
     video = model.normalize(model.video(torch.ones(1, 1, 28, 28)))

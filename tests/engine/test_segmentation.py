@@ -275,12 +275,12 @@ def test_an_interrupted_training_ends_in_the_same_weights(study, tiles):
         assert torch.equal(ours, theirs)
 
 
-def test_a_network_learns_what_colour_says():
-    """Three colours, a label each: segmentation by anything but chance must be perfect."""
+def test_a_network_learns_what_color_says():
+    """Three colors, a label each: segmentation by anything but chance must be perfect."""
     draws = torch.Generator().manual_seed(0)
     labels = torch.randint(0, 3, (48, 4, 4), generator=draws).repeat_interleave(8, 1).repeat_interleave(8, 2)
-    colours = torch.tensor([[200, 30, 30], [30, 200, 30], [30, 30, 200]], dtype=torch.uint8)
-    images = ImageSet(colours[labels].permute(0, 3, 1, 2).contiguous(), labels)
+    colors = torch.tensor([[200, 30, 30], [30, 200, 30], [30, 30, 200]], dtype=torch.uint8)
+    images = ImageSet(colors[labels].permute(0, 3, 1, 2).contiguous(), labels)
     study = check(
         {
             "study": {"name": "t", "datasets": ["d"], "backbones": ["b"], "methods": ["m"], "seeds": [0],
@@ -297,7 +297,7 @@ def test_a_network_learns_what_colour_says():
         },
         "test",
     )  # fmt: skip
-    dataset = Dataset("colours", lambda split: images, CLASSES)
+    dataset = Dataset("colors", lambda split: images, CLASSES)
 
     class Nowhere:
         load = staticmethod(lambda: None)

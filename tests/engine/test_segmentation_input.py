@@ -52,9 +52,9 @@ def test_a_value_that_is_no_class(pairs):
         read(pairs)
 
 
-def test_a_palette_mask_that_was_saved_as_colours(pairs):
+def test_a_palette_mask_that_was_saved_as_colors(pairs):
     replace(pairs, Image.new("RGB", (8, 8), (128, 0, 0)))
-    with pytest.raises(DasError, match=r"masks/b\.png: mode RGB; a mask is a grey or palette PNG"):
+    with pytest.raises(DasError, match=r"masks/b\.png: mode RGB; a mask is a gray or palette PNG"):
         read(pairs)
 
 

@@ -18,7 +18,7 @@ def test_without_fusion_each_frame_is_read_alone():
     torch.testing.assert_close(model(videos), logits.mean(1))
 
 
-def test_shift_lets_a_frame_see_its_neighbours_only_within_its_video():
+def test_shift_lets_a_frame_see_its_neighbors_only_within_its_video():
     model = video_model("resnet8", 7, 4, fusion="tsm", places=["layer1.0.conv1"]).eval()
     videos = torch.rand(2, 4, 3, 32, 32)
     changed = videos.clone()

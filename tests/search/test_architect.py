@@ -13,11 +13,11 @@ def draw(*shape, seed):
 
 def stepped(parameters, gradients):
     """An SGD that has already taken a step, so that its momentum is not empty."""
-    optimiser = SGD(parameters, LR, MOMENTUM, DECAY)
+    optimizer = SGD(parameters, LR, MOMENTUM, DECAY)
     for parameter, gradient in zip(parameters, gradients, strict=True):
         parameter.grad = gradient
-    optimiser.step()
-    return optimiser
+    optimizer.step()
+    return optimizer
 
 
 class Quadratic:
@@ -27,7 +27,7 @@ class Quadratic:
         self.matrix, self.target = draw(4, 3, seed=0), draw(4, seed=1)
         self.alpha = draw(3, seed=2).requires_grad_()
         self.weight = draw(4, seed=3).requires_grad_()
-        self.optimiser = stepped([self.weight], [draw(4, seed=4)])
+        self.optimizer = stepped([self.weight], [draw(4, seed=4)])
 
     def loss(self, batch, weights):
         (weight,) = [self.weight] if weights is None else weights
@@ -40,7 +40,7 @@ class Quadratic:
     def unrolled(self):
         weight, alpha = self.weight.detach(), self.alpha.detach()
         gradient = weight - self.matrix @ alpha + DECAY * weight
-        return weight - LR * (gradient + MOMENTUM * self.optimiser.buffers[0])
+        return weight - LR * (gradient + MOMENTUM * self.optimizer.buffers[0])
 
 
 def test_first_order_is_the_plain_gradient():
@@ -52,7 +52,7 @@ def test_first_order_is_the_plain_gradient():
 
 def test_second_order_has_the_closed_form_of_a_quadratic():
     toy = Quadratic()
-    (gradient,), loss, _ = second_order(toy.loss, [toy.alpha], toy.optimiser, "training", "validation")
+    (gradient,), loss, _ = second_order(toy.loss, [toy.alpha], toy.optimizer, "training", "validation")
     beyond = toy.unrolled() - toy.target
     torch.testing.assert_close(gradient, 2 * toy.alpha.detach() + LR * toy.matrix.T @ beyond)
     torch.testing.assert_close(loss, beyond.square().sum() / 2 + toy.alpha.detach().square().sum())
@@ -62,7 +62,7 @@ def test_second_order_agrees_with_autograd_through_the_step():
     """A mixture of inputs into a two-layer network, against the gradient through the graph of the unrolled step."""
     alpha = draw(3, seed=0).requires_grad_()
     weights = [draw(5, 4, seed=1).requires_grad_(), draw(3, 5, seed=2).requires_grad_()]
-    optimiser = stepped(weights, [draw(5, 4, seed=3), draw(3, 5, seed=4)])
+    optimizer = stepped(weights, [draw(5, 4, seed=3), draw(3, 5, seed=4)])
     training, validation = ((draw(3, 8, 4, seed=seed), torch.arange(8) % 3) for seed in (5, 6))
 
     def loss(batch, replaced):
@@ -72,24 +72,24 @@ def test_second_order_agrees_with_autograd_through_the_step():
 
     gradients = torch.autograd.grad(loss(training, weights)[0], weights, create_graph=True)
     moved = [
-        w - LR * (g + DECAY * w + MOMENTUM * b) for w, g, b in zip(weights, gradients, optimiser.buffers, strict=True)
+        w - LR * (g + DECAY * w + MOMENTUM * b) for w, g, b in zip(weights, gradients, optimizer.buffers, strict=True)
     ]
     (exact,) = torch.autograd.grad(loss(validation, moved)[0], [alpha])
-    (found,), _, _ = second_order(loss, [alpha], optimiser, training, validation)
+    (found,), _, _ = second_order(loss, [alpha], optimizer, training, validation)
     (plain,), _, _ = first_order(loss, [alpha], validation)
 
     assert (found - exact).norm() < 1e-3 * exact.norm()
     assert (plain - exact).norm() > 0.1 * exact.norm()  # the toy tells the two orders apart
 
 
-def test_second_order_looks_where_the_optimiser_goes_and_changes_nothing():
+def test_second_order_looks_where_the_optimizer_goes_and_changes_nothing():
     toy = Quadratic()
-    before = toy.weight.clone(), toy.optimiser.buffers[0].clone()
-    _, promised, _ = second_order(toy.loss, [toy.alpha], toy.optimiser, "training", "validation")
-    torch.testing.assert_close((toy.weight, toy.optimiser.buffers[0]), before, rtol=0, atol=0)
+    before = toy.weight.clone(), toy.optimizer.buffers[0].clone()
+    _, promised, _ = second_order(toy.loss, [toy.alpha], toy.optimizer, "training", "validation")
+    torch.testing.assert_close((toy.weight, toy.optimizer.buffers[0]), before, rtol=0, atol=0)
 
     toy.weight.grad = torch.autograd.grad(toy.loss("training", None)[0], [toy.weight])[0]
-    toy.optimiser.step()
+    toy.optimizer.step()
     torch.testing.assert_close(toy.loss("validation", None)[0].detach(), promised)
 
 
@@ -100,5 +100,5 @@ def test_second_order_where_the_held_out_loss_does_not_depend_on_the_weights():
         value, accuracy = toy.loss("training", weights)
         return (value if batch == "training" else 0 * value + toy.alpha.square().sum()), accuracy
 
-    (gradient,), _, _ = second_order(loss, [toy.alpha], toy.optimiser, "training", "validation")
+    (gradient,), _, _ = second_order(loss, [toy.alpha], toy.optimizer, "training", "validation")
     torch.testing.assert_close(gradient, 2 * toy.alpha.detach())

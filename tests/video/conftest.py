@@ -9,7 +9,7 @@ import torch
 
 
 def forward_map(operation, magnitudes, strength, height, width):
-    """Where a point (x, y) of the content goes, as a 3x3 matrix in pixels about the centre, y down."""
+    """Where a point (x, y) of the content goes, as a 3x3 matrix in pixels about the center, y down."""
     total = np.eye(3)
     for name, m in zip(operation.split("+"), magnitudes, strict=True):
         angle = radians(m * strength)
@@ -35,7 +35,7 @@ def pixel(plane, row, column, padding):
 
 
 def bilinear(plane, x, y, padding):
-    """Read a plane at (x, y) in pixels about its centre."""
+    """Read a plane at (x, y) in pixels about its center."""
     row, column = y + (plane.shape[0] - 1) / 2, x + (plane.shape[1] - 1) / 2
     if abs(row - round(row)) < 1e-9:
         row = float(round(row))
@@ -125,7 +125,7 @@ def video(images, policy, strengths, frame):
 
 
 def smooth(height, width, x=None, y=None):
-    """An analytic image that vanishes with its slope at the borders, at coordinates in pixels about the centre."""
+    """An analytic image that vanishes with its slope at the borders, at coordinates in pixels about the center."""
     if x is None:
         y, x = np.meshgrid(np.arange(height) - (height - 1) / 2, np.arange(width) - (width - 1) / 2, indexing="ij")
     u, v = x / width, y / height

@@ -96,7 +96,7 @@ def test_compiled_and_cell_agree_up_to_interpolation_which_falls_with_the_square
     assert fine[1] < coarse[1] / 10
 
 
-def colourful():
+def colorful():
     """brightness, then rotate; and rotate, then invert, then translate: photometric steps between affine runs."""
     return Policy(
         3,
@@ -111,7 +111,7 @@ def colourful():
 
 
 def test_photometric_steps_stand_between_affine_runs():
-    policy, x = colourful(), images(2, 3, 8, 10)
+    policy, x = colorful(), images(2, 3, 8, 10)
     video = CompiledPolicy(policy, 8, 10, dtype=torch.float64)(x)
 
     def run(operation, magnitude, batch, strength):
@@ -155,9 +155,9 @@ def test_canvas_and_scrambled_layout():
     policy = Policy.single("translate_x", 0.25, 3, schedule="signed", canvas=12)
     video = CompiledPolicy(policy, 5, 8)(x)
     assert video.shape == (2, 3, 3, 12, 12)
-    centred = torch.nn.functional.pad(x, [2, 2, 3, 4])
-    assert torch.equal(video[:, 1], centred)
-    assert torch.equal(video[:, 2, :, :, 3:], centred[..., :-3])  # a quarter of the canvas is 3 pixels
+    centered = torch.nn.functional.pad(x, [2, 2, 3, 4])
+    assert torch.equal(video[:, 1], centered)
+    assert torch.equal(video[:, 2, :, :, 3:], centered[..., :-3])  # a quarter of the canvas is 3 pixels
     frames = CompiledPolicy(Policy.single("rotate", 9, 4), 5, 8)(x)
     scrambled = CompiledPolicy(Policy.single("rotate", 9, 4, frame_layout="scrambled"), 5, 8)(x)
     assert torch.equal(scrambled, frames.transpose(1, 2).contiguous().view_as(scrambled))

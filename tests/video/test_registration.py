@@ -17,7 +17,7 @@ SIDE = 32
 
 
 def read_at(plane, positions):
-    """Bilinear reading of (1, K, h, w) at positions (N, 2) in pixels about the centre, edge values outside."""
+    """Bilinear reading of (1, K, h, w) at positions (N, 2) in pixels about the center, edge values outside."""
     sides = torch.tensor([plane.shape[3], plane.shape[2]], dtype=positions.dtype)
     grid = (positions / (sides / 2)).view(1, 1, -1, 2)
     return F.grid_sample(plane, grid, padding_mode="border", align_corners=False)[0, :, 0]

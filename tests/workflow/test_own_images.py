@@ -24,7 +24,7 @@ searches: {{quick: {{epochs: 1, batch_size: 16}}}}
 
 @pytest.fixture
 def project(tmp_path):
-    """Four classes of photographs: one coloured quarter each, on noise, of several sizes."""
+    """Four classes of photographs: one colored quarter each, on noise, of several sizes."""
     draws = np.random.default_rng(0)
     for label, (top, left) in enumerate([(0, 0), (0, 1), (1, 0), (1, 1)]):
         for number in range(30):

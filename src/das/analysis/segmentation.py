@@ -121,8 +121,8 @@ def predictions_figure(model: SegmentationModel, images: Tensor, masks: Tensor, 
     count, frames = found["videos"].shape[:2]
     palette = mpl.colormaps["tab10" if len(model.classes) <= 10 else "tab20"]
     tones = [palette(i % palette.N) for i in range(len(model.classes))]
-    colours = ListedColormap(tones).with_extremes(over=IGNORED_COLOUR)
-    style = {"cmap": colours, "vmin": -0.5, "vmax": len(model.classes) - 0.5, "interpolation": "nearest"}
+    colors = ListedColormap(tones).with_extremes(over=IGNORED_COLOUR)
+    style = {"cmap": colors, "vmin": -0.5, "vmax": len(model.classes) - 0.5, "interpolation": "nearest"}
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(1.3 * (frames + 2), 1.3 * 3 * count + 0.9), layout="compressed")
         axes = figure.subplots(3 * count, frames + 2, squeeze=False)

@@ -15,8 +15,8 @@ from das.augment.labels import probabilities
 class CutMix(Augmentation):
     """Paste a box of another image into every image: lambda ~ Beta(alpha, alpha) and one box a batch.
 
-    The box has sides sqrt(1 - lambda) of the image's about a uniform centre, clipped to the image; labels are mixed
-    in proportion to the pixels. The partner is the neighbour in the shuffled batch (torchvision.transforms.v2.CutMix).
+    The box has sides sqrt(1 - lambda) of the image's about a uniform center, clipped to the image; labels are mixed
+    in proportion to the pixels. The partner is the neighbor in the shuffled batch (torchvision.transforms.v2.CutMix).
     With ``probability`` below 1 the other batches stay as they are (the authors' CIFAR runs: 0.5).
     """
 

@@ -12,7 +12,7 @@ from das.augment.base import Augmentation
 class Cutout(Augmentation):
     """Blacken a square of ``size`` pixels about a uniformly drawn pixel; beyond the image's edge it is cut off.
 
-    An even square reaches size/2 pixels up and left of its centre and size/2 - 1 down and right.
+    An even square reaches size/2 pixels up and left of its center and size/2 - 1 down and right.
     """
 
     size: int

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from das.augment.base import SearchedAugmentation
 from das.augment.draws import forked
 from das.video import photometric
-from das.video.warp import centres
+from das.video.warp import centers
 
 BERNOULLI_TEMPERATURE = 0.05
 
@@ -134,7 +134,7 @@ class FasterAutoAugment(SearchedAugmentation):
     ) -> None:
         with forked(generator):
             critic = make_critic(classes + 1)
-            optimiser, policy_optimiser = (
+            optimizer, policy_optimizer = (
                 torch.optim.Adam(part.parameters(), lr=self.lr, betas=(0.0, 0.999)) for part in (critic, self)
             )
             critic.train()
@@ -148,15 +148,15 @@ class FasterAutoAugment(SearchedAugmentation):
                     on_real, on_fake = critic(real), critic(fake.detach())
                     loss = on_fake[:, -1].mean() - on_real[:, -1].mean() + F.cross_entropy(on_real[:, :-1], labels_real)
                     loss = loss + self.penalty * gradient_penalty(critic, real, fake.detach(), generator)
-                    optimiser.zero_grad()
+                    optimizer.zero_grad()
                     loss.backward()
-                    optimiser.step()
+                    optimizer.step()
 
                     judged = critic(fake)
                     loss = self.class_weight * F.cross_entropy(judged[:, :-1], labels_source) - judged[:, -1].mean()
-                    policy_optimiser.zero_grad()
+                    policy_optimizer.zero_grad()
                     loss.backward()
-                    policy_optimiser.step()
+                    policy_optimizer.step()
 
 
 def gradient_penalty(critic: nn.Module, real: Tensor, fake: Tensor, generator: torch.Generator) -> Tensor:
@@ -185,10 +185,10 @@ def _rotation(angle: Tensor) -> list[list[Tensor | float]]:
 
 
 def _warp(images: Tensor, rows: list[list[Tensor | float]]) -> Tensor:
-    """Read each pixel at the affine map of its place about the centre, bilinear, black outside. Differentiable, and
+    """Read each pixel at the affine map of its place about the center, bilinear, black outside. Differentiable, and
     without grid_sample, whose gradient is not deterministic on CUDA."""
     count, channels, height, width = images.shape
-    x, y = centres(height, width, images.device).to(images.dtype).T.view(2, 1, 1, height, width)
+    x, y = centers(height, width, images.device).to(images.dtype).T.view(2, 1, 1, height, width)
     column, row = (
         ((a * x + b * y + c).expand(count, 1, height, width) + (side - 1) / 2).flatten(1)
         for (a, b, c), side in zip(rows, (width, height), strict=True)

@@ -15,7 +15,7 @@ from das.augment.labels import probabilities
 class Mixup(Augmentation):
     """Blend every image and label with another one's: lambda ~ Beta(alpha, alpha), one a batch.
 
-    The partner is the neighbour in the shuffled batch (torchvision.transforms.v2.MixUp).
+    The partner is the neighbor in the shuffled batch (torchvision.transforms.v2.MixUp).
     """
 
     classes: int

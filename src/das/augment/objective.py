@@ -1,4 +1,4 @@
-"""What a training step minimises: cross-entropy of the predictions, or whatever a competing method puts there."""
+"""What a training step minimizes: cross-entropy of the predictions, or whatever a competing method puts there."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ class Objective(nn.Module):
     """Cross-entropy of the model's predictions.
 
     Everything that a method trains or remembers is a parameter or buffer of its objective, the ``model`` included, so
-    that the optimiser and the resume state need to know nothing else.
+    that the optimizer and the resume state need to know nothing else.
 
     Args:
         model: images (B, C, H, W) in [0, 1] to logits (B, K), made of `video`, `normalize` and `network`
@@ -37,7 +37,7 @@ class Objective(nn.Module):
         yield self.loss(images, labels)
 
     def after_step(self, progress: float) -> None:
-        """Called after each optimiser step; ``progress`` is the share of the training that is done, in (0, 1]."""
+        """Called after each optimizer step; ``progress`` is the share of the training that is done, in (0, 1]."""
 
     def loss(self, images: Tensor, labels: Tensor) -> Tensor:
         with self.arithmetic():

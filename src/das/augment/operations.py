@@ -56,7 +56,7 @@ def _warped(images: Tensor, operations: Tensor, magnitudes: Tensor) -> Tensor:
 def inverse_maps(operations: Tensor, magnitudes: Tensor, height: int, width: int) -> Tensor:
     """Where each image reads its pixels: (B, 2, 3) maps of `affine_grid`'s coordinates (the image is [-1, 1] wide).
 
-    Shears hold the top left corner, as PIL's do; translations are whole pixels; rotation is about the centre.
+    Shears hold the top left corner, as PIL's do; translations are whole pixels; rotation is about the center.
     """
     matrices = torch.eye(2, 3, dtype=torch.float64).repeat(len(operations), 1, 1)
     amount = {name: torch.where(operations == NAMES.index(name), magnitudes.double(), 0) for name in GEOMETRIC}

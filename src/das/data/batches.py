@@ -44,7 +44,7 @@ class Batches:
         return count // self.batch_size if self.drop_last else -(-count // self.batch_size)
 
     def epoch(self, generator: torch.Generator | None = None) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield (images, labels): float (B, C, H, W) in [0, 1], not normalised; int64 (B,), masks, or what mixing made.
+        """Yield (images, labels): float (B, C, H, W) in [0, 1], not normalized; int64 (B,), masks, or what mixing made.
 
         Without ``generator`` the images come in their order, as they are: for evaluation, never with ``augment``.
         """

@@ -74,7 +74,7 @@ def cut(image: Tensor, box: Box, size: int | None) -> Tensor:
 
 
 def cut_mask(mask: Tensor, box: Box, size: int | None) -> Tensor:
-    """Resample the box of one mask, uint8 (H, W), to int64 (size, size) by nearest neighbours."""
+    """Resample the box of one mask, uint8 (H, W), to int64 (size, size) by nearest neighbors."""
     part = _crop(mask[None], box, IGNORE)
     if size is not None:
         part = functional.interpolate(part[None], (size, size), mode="nearest-exact")[0]

@@ -22,7 +22,7 @@ class Damaged(DasError):
 
 
 def image(content: bytes, origin: str | Path) -> Tensor:
-    """Decode JPEG or PNG ``content`` to uint8 (3, H, W); grey, palette and CMYK images become RGB.
+    """Decode JPEG or PNG ``content`` to uint8 (3, H, W); gray, palette and CMYK images become RGB.
 
     Raises `Damaged`, naming ``origin``, for anything else, for images cut short, and for more than MAX_PIXELS.
     """
@@ -43,7 +43,7 @@ def mask(content: bytes, origin: str | Path) -> Tensor:
     try:
         with Image.open(io.BytesIO(content)) as opened:
             if opened.mode not in ("P", "L", "1"):
-                raise Damaged(f"{origin}: mode {opened.mode}; a mask is a grey or palette PNG whose values are classes")
+                raise Damaged(f"{origin}: mode {opened.mode}; a mask is a gray or palette PNG whose values are classes")
             return torch.from_numpy(np.array(opened, dtype=np.uint8))
     except (OSError, SyntaxError, ValueError) as error:
         raise Damaged(f"{origin}: damaged mask ({error})") from error

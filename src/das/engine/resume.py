@@ -69,7 +69,7 @@ def torch_bytes(content: Any) -> bytes:
 
 
 def random_state() -> dict[str, torch.Tensor]:
-    """The state of torch's global generators, which initialisation and dropout draw from."""
+    """The state of torch's global generators, which initialization and dropout draw from."""
     state = {"cpu": torch.get_rng_state()}
     if torch.cuda.is_available():
         state["cuda"] = torch.cuda.get_rng_state()

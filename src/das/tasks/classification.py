@@ -94,7 +94,7 @@ class DasModel(nn.Module):
         return self(images)
 
     def criterion(self, label_smoothing: float = 0.0) -> nn.Module:
-        """The loss that a training minimises: what `forward` returns in training, and labels, to a scalar."""
+        """The loss that a training minimizes: what `forward` returns in training, and labels, to a scalar."""
         return nn.CrossEntropyLoss(label_smoothing=label_smoothing)
 
     def learning_rates(self) -> dict[nn.Parameter, float]:

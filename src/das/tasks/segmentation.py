@@ -17,7 +17,7 @@ from das.tasks.dense_scores import DenseScore, cross_entropy
 from das.video.policy import Policy
 from das.video.registration import DenseConsensus
 
-OVERLAP = 1 / 3  # of neighbouring windows, as a share of their side: PSPNet's authors' test (hszhao/semseg)
+OVERLAP = 1 / 3  # of neighboring windows, as a share of their side: PSPNet's authors' test (hszhao/semseg)
 
 
 class SegmentationModel(DasModel):

@@ -19,7 +19,7 @@ from das.video.family import KEPT_EDGES, Family
 from das.video.frames import NO_NODE, Frames, remembered
 from das.video.operations import operation_named
 from das.video.policy import Choice, Policy
-from das.video.warp import Pattern, centres, padded, product, pushed, taps, to_table
+from das.video.warp import Pattern, centers, padded, product, pushed, taps, to_table
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class _Mixture:
 class Cell(nn.Module):
     """Images (B, C, H, W) in [0, 1] -> videos (B, T, C, H, W), as a mixture of all candidates (see ``Family``).
 
-    ``alpha`` (edges, candidates) is initialised with 1e-3 * randn from the seed (quark0/darts). With
+    ``alpha`` (edges, candidates) is initialized with 1e-3 * randn from the seed (quark0/darts). With
     ``magnitudes="learnable"`` there is a second parameter ``magnitude`` (edges, candidates, magnitudes per operation),
     each magnitude as its place in the drawn range, kept within [0, 1]. The settings and their errors are ``Family``'s.
     """
@@ -153,7 +153,7 @@ class Cell(nn.Module):
                 if inverse is None:
                     continue
                 matrices = inverse(magnitudes[edge, column, : len(choice.magnitudes)], strengths, *size)
-                positions = padded(pushed(centres(*size, device)[None], matrices), self.family.padding, *size)
+                positions = padded(pushed(centers(*size, device)[None], matrices), self.family.padding, *size)
                 index, weight = taps(positions, *size)
                 if source != NO_NODE:
                     index = index + pixels * (1 + source * moving) + frame

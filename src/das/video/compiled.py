@@ -19,7 +19,7 @@ from das.video.frames import Frames, check_images, sources
 from das.video.geometry import MOST_PATHS, Chain, link, trace
 from das.video.operations import operation_named
 from das.video.policy import IMAGE, Choice, Policy
-from das.video.warp import Pattern, centres, product, taps, to_table
+from das.video.warp import Pattern, centers, product, taps, to_table
 
 
 @dataclass(frozen=True)
@@ -39,22 +39,22 @@ class Warp:
 
 
 @dataclass(frozen=True)
-class Recolour:
+class Recolor:
     """A step that makes a table by a photometric operation on another."""
 
     table: int
     choice: Choice
 
 
-def program(policy: Policy) -> tuple[list[Warp | Recolour], int]:
+def program(policy: Policy) -> tuple[list[Warp | Recolor], int]:
     """The steps that make the video of ``policy``, and which table is the video.
 
     Table 0 is the image; step k makes table k + 1.
     """
-    steps: list[Warp | Recolour] = []
+    steps: list[Warp | Recolor] = []
     nodes: dict[int, tuple[Path, ...]] = {}
 
-    def made(step: Warp | Recolour) -> int:
+    def made(step: Warp | Recolor) -> int:
         if step not in steps:
             steps.append(step)
         return steps.index(step) + 1
@@ -76,7 +76,7 @@ def program(policy: Policy) -> tuple[list[Warp | Recolour], int]:
                 table_of(edge.source)
             for choice in edge.mixture:
                 if operation_named(choice.operation).recolor:
-                    recolor = Recolour(table_of(edge.source), Choice(choice.operation, choice.magnitudes))
+                    recolor = Recolor(table_of(edge.source), Choice(choice.operation, choice.magnitudes))
                     paths = (Path(made(recolor), (), 1.0),)
                 else:
                     paths = (Path(0, (), 1.0),) if edge.source == IMAGE else nodes[edge.source]
@@ -131,7 +131,7 @@ class CompiledPolicy:
             return self._frames.video(images, [])
         tables = [table]
         for step, compiled in zip(self._steps, self._maps, strict=True):
-            if isinstance(step, Recolour):
+            if isinstance(step, Recolor):
                 source = self._frames.images(tables[step.table], images.shape)
                 recolored = self._frames.recolor(step.choice, step.choice.magnitudes[0], source)
                 tables.append(torch.cat([to_table(part) for part in recolored]))
@@ -153,7 +153,7 @@ class CompiledPolicy:
         output = torch.arange(pixels)[:, None].expand(-1, 4)
         for frame, strength in enumerate(moving):
             for path in paths:
-                positions, kept = trace(path.chain, centres(height, width), strength, self.policy.padding, self._size)
+                positions, kept = trace(path.chain, centers(height, width), strength, self.policy.padding, self._size)
                 index, weight = taps(positions, height, width)
                 source = offsets[path.table] + (frame * pixels if path.table else 0)
                 entries.append((output + frame * pixels, index + source, path.weight * kept[:, None] * weight))

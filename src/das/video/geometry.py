@@ -10,7 +10,7 @@ from das.errors import DasError
 from das.video.frames import Frames, sources
 from das.video.operations import operation_named
 from das.video.policy import IMAGE, Choice, Policy
-from das.video.warp import centres, coverage, padded, pushed
+from das.video.warp import centers, coverage, padded, pushed
 
 MOST_PATHS = 64
 IGNORED = 255  # the label of pixels that show nothing known
@@ -106,7 +106,7 @@ class MaskToVideo:
         if not self._chains:
             raise DasError(f"masks: the policy superposes more than {MOST_PATHS} paths; labels need fewer")
         height, width = self._size
-        sides, output = torch.tensor([width, height]), centres(height, width)
+        sides, output = torch.tensor([width, height]), centers(height, width)
         readings = []
         for strength in self._frames.strengths:
             for chain in self._chains:

@@ -1,7 +1,7 @@
 """The operations a cell chooses from.
 
 An affine operation gives the *inverse* map, from an output pixel to where it is read, as a 3x3 matrix in pixels about
-the image's centre (x to the right, y down; a pixel's centre is its coordinate, so the image spans [-W/2, W/2]). Its
+the image's center (x to the right, y down; a pixel's center is its coordinate, so the image spans [-W/2, W/2]). Its
 strength is a whole number of steps; at strength 0 every operation is the identity.
 """
 

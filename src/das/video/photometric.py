@@ -14,7 +14,7 @@ from das.errors import DasError
 LEVELS = 255
 
 
-def grey(images: Tensor) -> Tensor:
+def gray(images: Tensor) -> Tensor:
     """Luma (ITU-R 601-2, as PIL's mode L) of RGB images, (..., 3, H, W) -> (..., 1, H, W); one channel is itself."""
     if images.shape[-3] == 1:
         return images
@@ -40,12 +40,12 @@ def brightness(images, magnitude, strength):
 
 def contrast(images, magnitude, strength):
     """Scale the distance from the image's mean luma by magnitude ** strength."""
-    return blend(grey(images).mean((-3, -2, -1), keepdim=True), images, magnitude**strength)
+    return blend(gray(images).mean((-3, -2, -1), keepdim=True), images, magnitude**strength)
 
 
 def saturation(images, magnitude, strength):
     """Scale the distance from each pixel's luma by magnitude ** strength."""
-    return blend(grey(images), images, magnitude**strength)
+    return blend(gray(images), images, magnitude**strength)
 
 
 def sharpness(images, magnitude, strength):

@@ -1,4 +1,4 @@
-"""A policy: the discretised cell, in one small readable file that search, retraining and pictures all read."""
+"""A policy: the discretized cell, in one small readable file that search, retraining and pictures all read."""
 
 import hashlib
 import json
@@ -52,7 +52,7 @@ class Policy:
     ``frames`` T >= 1; ``schedule`` mirrored or signed; ``padding`` what lies outside the image: zeros, border (clamped)
     or reflection; ``node_reduce`` mean or sum; ``frame_layout`` frames or scrambled (casarinsof/TRAS views
     (C, T, H, W) as (T, C, H, W) without a permute); ``canvas`` the side in pixels of a larger zero canvas on which
-    images are centred first, or None; ``space`` the search space it was taken from, or None. ``provenance`` says
+    images are centered first, or None; ``space`` the search space it was taken from, or None. ``provenance`` says
     where the policy comes from and changes nothing.
 
     Raises:

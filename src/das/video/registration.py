@@ -20,7 +20,7 @@ from das.video.frames import Frames, remembered, sources
 from das.video.geometry import link
 from das.video.operations import operation_named
 from das.video.policy import IMAGE, Choice, Edge, Policy
-from das.video.warp import Pattern, centres, coverage, padded, product, pushed, taps
+from das.video.warp import Pattern, centers, coverage, padded, product, pushed, taps
 
 SAME = 1e-6  # coverage that differs by less from full, or from half, does not differ
 SMALLEST = 1e-3  # a mean map that makes areas smaller than this cannot be undone
@@ -29,7 +29,7 @@ SMALLEST = 1e-3  # a mean map that makes areas smaller than this cannot be undon
 def mean_maps(policy: Policy, height: int, width: int) -> Tensor:
     """The mean map of every frame, (T, 3, 3) float64: from a position in the frame to the place in the image it shows.
 
-    Both are in pixels about the centre, x then y; ``height`` and ``width`` are those of the frames.
+    Both are in pixels about the center, x then y; ``height`` and ``width`` are those of the frames.
     """
     strengths = torch.tensor(Frames(policy, sources(policy)).strengths, dtype=torch.float64)
     still = torch.eye(3, dtype=torch.float64).expand(len(strengths), 3, 3)
@@ -84,7 +84,7 @@ class DenseConsensus:
         """Logits (B, T, K, h, w) at any resolution -> (B, K, height, width), float32 or wider, differentiable.
 
         ``height`` and ``width`` are the image's. Reading a frame where it shows a pixel, interpolating (bilinear, edge
-        values beyond the outermost centres) and averaging are one constant sparse map, so that nothing is interpolated
+        values beyond the outermost centers) and averaging are one constant sparse map, so that nothing is interpolated
         twice, no frame is blown up, and the gradient is the same bit for bit on every run.
         """
         batch, frames, channels, *low = logits.shape
@@ -100,7 +100,7 @@ class DenseConsensus:
     def _map(self, low: list[int], image: tuple[int, int], device: torch.device) -> tuple[Pattern, Tensor]:
         frames = Frames(self.policy, sources(self.policy))
         *size, top, left = frames.window(*image)
-        pixels = centres(*size).view(*size, 2)[top : top + image[0], left : left + image[1]].reshape(1, -1, 2)
+        pixels = centers(*size).view(*size, 2)[top : top + image[0], left : left + image[1]].reshape(1, -1, 2)
         positions, counts = self._positions(self.policy, pixels, size, image, self.passing)
         scale = torch.tensor([low[1] / size[1], low[0] / size[0]], dtype=torch.float64)
         index, weight = taps(padded(positions * scale, "border", *low), *low)  # (T, pixels, 4)

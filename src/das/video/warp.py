@@ -5,7 +5,7 @@ from a few input rows (bilinear taps), so applying it is a weighted sum of rows,
 inner product per tap, and its gradient for the table is a weighted sum again. None of these needs atomics: results are
 the same bit for bit on every run, and with any number of threads.
 
-Convention: align_corners=False (pixel areas); coordinates are pixels about the image's centre, x then y.
+Convention: align_corners=False (pixel areas); coordinates are pixels about the image's center, x then y.
 """
 
 import warnings
@@ -98,8 +98,8 @@ def _weighted_rows(pattern: Pattern, values: Tensor, table: Tensor) -> Tensor:
     )
 
 
-def centres(height: int, width: int, device: torch.device | str = "cpu") -> Tensor:
-    """Coordinates (H*W, 2) of the pixels' centres, float64."""
+def centers(height: int, width: int, device: torch.device | str = "cpu") -> Tensor:
+    """Coordinates (H*W, 2) of the pixels' centers, float64."""
     y = torch.arange(height, dtype=torch.float64, device=device) - (height - 1) / 2
     x = torch.arange(width, dtype=torch.float64, device=device) - (width - 1) / 2
     return torch.cartesian_prod(y, x).flip(-1)
@@ -135,7 +135,7 @@ def coverage(positions: Tensor, height: int, width: int) -> Tensor:
 def taps(positions: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
     """Bilinear reading of an H x W table at coordinates (..., 2): rows (..., 4) int64 and weights (..., 4) float64.
 
-    Neighbours outside the image get weight 0. Differentiable in the coordinates.
+    Neighbors outside the image get weight 0. Differentiable in the coordinates.
     """
     sides = torch.tensor([width, height], dtype=positions.dtype, device=positions.device)
     absolute = positions + (sides - 1) / 2

@@ -12,7 +12,7 @@ from das.errors import DasError
 
 TRAIN, VALIDATION = "ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar"
 DEVKIT = "ILSVRC2012_devkit_t12.tar.gz"
-SHARE = 224 / 256  # evaluation: shorter side to 256, centre 224
+SHARE = 224 / 256  # evaluation: shorter side to 256, center 224
 
 
 def read(reader: str, root: Path, options: dict) -> Dataset:

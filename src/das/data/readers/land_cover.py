@@ -1,4 +1,4 @@
-"""The embedded land-cover tiles: true-colour satellite images of 64 x 64 pixels and masks of six classes."""
+"""The embedded land-cover tiles: true-color satellite images of 64 x 64 pixels and masks of six classes."""
 
 import io
 import zipfile

@@ -21,10 +21,10 @@ def test_sgd_takes_the_steps_of_torch_also_after_a_resume():
             sgd.load_state_dict(state)
         sgd.lr = reference.param_groups[0]["lr"] = 0.3 / (step + 1)
         x, y = torch.randn(8, 5), torch.randn(8, 3)
-        for network, optimiser in ((ours, sgd), (theirs, reference)):
-            optimiser.zero_grad()
+        for network, optimizer in ((ours, sgd), (theirs, reference)):
+            optimizer.zero_grad()
             (network(x) - y).square().mean().backward()
-            optimiser.step()
+            optimizer.step()
     for a, b in zip(
         [*ours.parameters(), *unused.parameters()], [*theirs.parameters(), *unused_before.parameters()], strict=True
     ):
