@@ -28,8 +28,8 @@ def main(path: Path) -> None:
     print(f"image   {tuple(images.shape)} from {path.name}")
 
     # 2. A policy: a small graph of operations. Node 0 is the mean of the image turned and the image shifted; node 1,
-    #    the video, zooms into node 0. Magnitudes are per step; frame t of T is transformed by t - T//2 steps ("signed"), so
-    #    the frame in the middle is the untouched image. A search finds such a graph; `das search` writes it as YAML.
+    #    the video, zooms into node 0. Magnitudes are per step; frame t of T is transformed by t - T//2 steps
+    #    ("signed"), so the frame in the middle is the untouched image. `das search` finds such graphs and writes YAML.
     turned = Edge("image", (Choice("rotate", (8.0,)),))
     shifted = Edge("image", (Choice("translate_x", (0.05,)),))
     zoomed = Edge(0, (Choice("zoom", (1.1,)),))

@@ -13,13 +13,13 @@ from das.files import read_json
 from das.search.bilevel import BilevelSearch
 from das.search.score import score
 from das.study import results
-from das.study.runs import PolicyRun, of_policy
+from das.study.runs import SearchRun, of_policy
 from das.study.schema import Study
 from das.video.policy import Policy
 
 
 @dataclass(frozen=True, eq=False)
-class MeasuredSearch(PolicyRun):
+class MeasuredSearch(SearchRun):
     """A search on a part of the training images, with its scores of the bank's policies ({name: digest})."""
 
     fraction: float

@@ -58,7 +58,7 @@ class SGD(_Optimizer):
         buffers = [self.buffers[i] for i in moved]
         sgd(
             [self.parameters[i].data for i in moved],
-            [self.parameters[i].grad for i in moved],
+            [_gradient(self.parameters[i]) for i in moved],
             buffers,
             lr=lr,
             momentum=self.momentum,
@@ -150,7 +150,7 @@ class AdamW(_Optimizer, _Moments):
     def _step(self, moved: list[int], lr: float) -> None:
         adamw(
             [self.parameters[i].data for i in moved],
-            [self.parameters[i].grad for i in moved],
+            [_gradient(self.parameters[i]) for i in moved],
             [self.means[i] for i in moved],
             [self.squares[i] for i in moved],
             [],
@@ -173,3 +173,8 @@ def from_recipe_sgd(parameters: Iterable[nn.Parameter], recipe: Recipe, factors:
 def from_recipe_adamw(parameters: Iterable[nn.Parameter], recipe: Recipe, factors: Factors | None = None) -> AdamW:
     """AdamW as a recipe asks for it; its first beta is the recipe's momentum."""
     return AdamW(parameters, recipe.lr, (recipe.momentum, 0.999), recipe.weight_decay, factors)
+
+
+def _gradient(parameter: nn.Parameter) -> Tensor:
+    assert parameter.grad is not None
+    return parameter.grad

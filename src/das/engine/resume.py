@@ -33,14 +33,18 @@ class ResumeState:
         except FileNotFoundError:
             return None
         except OSError as error:
-            return self._refuse(f"cannot be read ({error.strerror})")
+            self._refuse(f"cannot be read ({error.strerror})")
+            return None
         named = head.split(b" ")
         if len(named) != 3 or named[0] != FORMAT:
-            return self._refuse("is no state of an interrupted run")
+            self._refuse("is no state of an interrupted run")
+            return None
         if named[1].decode("ascii", "replace") != self.digest:
-            return self._refuse("belongs to other work")
+            self._refuse("belongs to other work")
+            return None
         if hashlib.sha256(content).hexdigest().encode() != named[2]:
-            return self._refuse("is damaged (its SHA-256 does not fit)")
+            self._refuse("is damaged (its SHA-256 does not fit)")
+            return None
         return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
 
     def _refuse(self, why: str) -> None:

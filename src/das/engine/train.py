@@ -59,7 +59,7 @@ def train(run: TrainingRun, dataset: Dataset, policy: Policy | None) -> None:
             train_frames=fitted.train_frames,
             weights=weights_digest(fitted.model),
         )
-        contents = {"checkpoint": checkpoint(fitted.model), "number": content}
+        contents: dict[str, bytes | str] = {"checkpoint": checkpoint(fitted.model), "number": content}
         results.publish(run, contents, made_from, fitted.record)
 
 

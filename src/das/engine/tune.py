@@ -89,7 +89,7 @@ def write_chosen(study: Study) -> Path:
     Raises DasError for a tuning that was not run.
     """
     methods = {}
-    for method in study.tuning.grids:
+    for method in study.tuning.grids if study.tuning else ():
         runs = [of_tuning(study, d, b, method) for d in study.study.datasets for b in study.study.backbones]
         scores = [[trial["score"] for trial in read_json(run.main)["trials"]] for run in runs]
         means = [sum(column) for column in zip(*scores, strict=True)]

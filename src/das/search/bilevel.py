@@ -22,7 +22,7 @@ from das.errors import DasError
 from das.search.architect import Batch, first_order, second_order
 from das.search.relaxation import noise_like
 from das.study import registry
-from das.study.runs import PolicyRun, digest
+from das.study.runs import SearchRun, digest
 from das.video.cell import Cell, Relaxed
 from das.video.policy import Policy
 
@@ -43,7 +43,7 @@ class BilevelSearch:
     ``tune``, ``held_out`` and ``save``.
     """
 
-    def __init__(self, run: PolicyRun, images: Dataset):
+    def __init__(self, run: SearchRun, images: Dataset):
         self.run = run
         self.compute, self.settings = run.compute, run.search
         self.device = prepare(run.compute)
@@ -65,7 +65,7 @@ class BilevelSearch:
         self.optimizer = self._optimizer()
         steps, batch_size = augment.build(run.data.augment), self.settings.batch_size
         self.halves = halves(images.train.strata, *run.identity.values())
-        weight_half, alpha_half = map(images.train.subset, self.halves)
+        weight_half, alpha_half = images.train.subset(self.halves[0]), images.train.subset(self.halves[1])
         self.weight_batches, self.alpha_batches = (
             Batches(half, batch_size, steps, device=self.device, drop_last=True) for half in (weight_half, alpha_half)
         )
@@ -87,7 +87,7 @@ class BilevelSearch:
         }
         self.contestants: dict[int, dict[str, Tensor]] = {}
         self.seconds: list[float] = []
-        self.epoch, self.meter = 0, None
+        self.epoch, self.meter = 0, Meter(self.device)
 
     def _candidates(self) -> list[str]:
         """What alpha's columns stand for: operations, with their magnitude where that is the same on all edges."""
@@ -208,7 +208,7 @@ class BilevelSearch:
 
     def tune(self, to_video: ToVideo, *step: str | int) -> None:
         """Train the weights for `tune_epochs` epochs: one cosine cycle, fresh momentum. ``step`` seeds the batches."""
-        optimizer, epochs = self._optimizer(), self.settings.tune_epochs
+        optimizer, epochs = self._optimizer(), self.settings.tune_epochs or 0
         steps, done = epochs * len(self.weight_batches), 0
         self.model.train()
         for epoch in range(epochs):

@@ -5,12 +5,12 @@ import json
 from das.data import splits
 from das.data.sets import Dataset
 from das.study import results
-from das.study.runs import PolicyRun
+from das.study.runs import PolicyRun, SearchRun
 from das.video.family import Family
 from das.video.policy import Policy
 
 
-def search_policy(run: PolicyRun, images: Dataset) -> None:
+def search_policy(run: SearchRun, images: Dataset) -> None:
     """Search the policy that ``run`` asks for and publish it with its history and the training set's two halves.
 
     An interrupted search continues after its last whole epoch and ends in the same bytes.
@@ -40,8 +40,8 @@ def control_policy(run: PolicyRun) -> None:
 
 def _control(run: PolicyRun) -> Policy:
     source, cell = run.source, run.cell
-    if source.source == "file":
-        return Policy.load(source.path)
+    if cell is None:
+        return Policy.load(str(source.path))
     provenance = {"source": source.source, "identity": list(run.identity.values())}
     family = Family(**cell.model_dump(), seed=run.seed_for("cell"))
     settings = cell.model_dump(include={"schedule", "padding", "frame_layout", "canvas"}) | {"provenance": provenance}
@@ -52,5 +52,5 @@ def _control(run: PolicyRun) -> Policy:
             return family.uniform(provenance)
         case "replicate":
             return Policy.replicate(cell.frames, **settings)
-        case "single":
-            return Policy.single(source.operation, source.magnitude, cell.frames, **settings)
+        case _:
+            return Policy.single(str(source.operation), source.magnitude, cell.frames, **settings)

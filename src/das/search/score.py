@@ -70,7 +70,7 @@ def choice_of(family: Family, policy: Policy) -> dict[int, int] | None:
                 return None
             free.remove(place)
             choice[place] = column
-            if edge.source != IMAGE:
+            if isinstance(edge.source, int):
                 waiting.append(edge.source)
     return choice
 

@@ -23,6 +23,7 @@ def read(listed: Listed) -> tuple[Entry, dict[str, Any]]:
 
     Raises DasError for unknown names and options, values that are not allowed, and options that are missing.
     """
+    given: Mapping[str, Any]
     if isinstance(listed, str):
         name, given = listed, {}
     elif isinstance(listed, Mapping) and len(listed) == 1:

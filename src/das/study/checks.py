@@ -165,7 +165,7 @@ def _augmentations(study: Study) -> Iterator[str]:
         yield from (f"datasets.{name}.augment: {problem}" for problem in check_dataset(data.augment))
     for name, method in study.methods.items():
         yield from (f"methods.{name}.augment: {problem}" for problem in check_method(method.augment))
-        for data in map(study.datasets.get, study.study.datasets if name in study.study.methods else ()):
+        for data in (study.datasets[used] for used in (study.study.datasets if name in study.study.methods else ())):
             dense = registry.lookup("task", data.task).facts["dense"]
             for problem in check_together(method.augment, dense=dense, size=_training_size(data)):
                 yield f"methods.{name}.augment: {problem} (data set {data.title!r})"
@@ -246,7 +246,7 @@ def _policies(study: Study) -> Iterator[str]:
             yield f"policies.{name}.{key}: is missing; a policy with source {source.source!r} needs it"
         for key in sorted(given - needs):
             yield f"policies.{name}.{key}: is {getattr(source, key)!r}; source {source.source!r} does not use it"
-        if source.source == "search" and not needs - given:
+        if source.cell and source.search and not needs - given:
             learnable = study.cells[source.cell].magnitudes == "learnable"
             relaxation = registry.lookup("relaxation", study.searches[source.search].relaxation)
             if learnable and not relaxation.facts.get("learns", True):

@@ -48,8 +48,9 @@ def _bare(content: bytes) -> ast.Module:
     tree = ast.parse(content)
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
-        first = body[0] if isinstance(body, list) and body else None
-        value = first.value if isinstance(first, ast.Expr) else None
+        if not isinstance(body, list) or not body or not isinstance(body[0], ast.Expr):
+            continue
+        value = body[0].value
         if isinstance(value, ast.Constant) and isinstance(value.value, str):
             del body[0]
     return tree

@@ -19,10 +19,10 @@ def load_study(files: Iterable[str | Path] = ("params.yaml",)) -> Study:
     Raises DasError: a file that is missing or no YAML mapping, and everything that `check` refuses.
     """
     merged: dict[str, Any] = {}
-    files = [Path(file) for file in files]
-    for file in files:
-        merged = _layer(merged, read(file))
-    return check(merged, where=" + ".join(str(file) for file in files))
+    paths = [Path(file) for file in files]
+    for path in paths:
+        merged = _layer(merged, read(path))
+    return check(merged, where=" + ".join(map(str, paths)))
 
 
 def check(settings: Mapping[str, Any], where: str) -> Study:

@@ -78,7 +78,7 @@ def _fields(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
 def _type(field: FieldInfo) -> str:
     if inner := _section(field.annotation):
         return f"a mapping of names to `{inner.__name__}`" if str(field.annotation).startswith("dict") else "a section"
-    annotated = field.annotation
+    annotated: Any = field.annotation
     for one in field.metadata:
         annotated = Annotated[annotated, one]
     return described(annotated)

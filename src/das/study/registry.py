@@ -22,7 +22,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from pydantic import ConfigDict, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from das.errors import DasError
 
@@ -147,7 +147,7 @@ def lookup(kind: str, name: str) -> Entry:
     first, colon, rest = name.partition(":")
     if colon and f"{first}:*" in known:
         family = known[f"{first}:*"]
-        return replace(family, name=name, facts=family.facts | {"member": rest})
+        return replace(family, name=name, facts={**family.facts, "member": rest})
     if re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", name):
         return _own(kind, name)
     raise DasError(f"{name!r} is unknown; should be one of {', '.join(known)}, or package.module:attribute of your own")
@@ -221,13 +221,13 @@ def _see_working_folder() -> None:
         sys.path.append(str(Path.cwd()))
 
 
-_models: dict[tuple[str, str], type] = {}
+_models: dict[tuple[str, str], type[BaseModel]] = {}
 
 
-def _options_model(entry: Entry) -> type:
+def _options_model(entry: Entry) -> type[BaseModel]:
     key = (entry.kind, entry.target)
     if key not in _models:
-        fields = {name: (option.type, option.default) for name, option in entry.options.items()}
+        fields: dict[str, Any] = {name: (option.type, option.default) for name, option in entry.options.items()}
         _models[key] = create_model(
             f"{entry.name} options", __config__=ConfigDict(extra="forbid", strict=True), **fields
         )

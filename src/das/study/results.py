@@ -32,11 +32,12 @@ def inputs(run: Run) -> dict[str, str]:
 
     Raises DasError where one is missing.
     """
-    found = {}
+    found: dict[str, str] = {}
     if run.uses_data:
-        found["files"] = fingerprint(run.data)
-        if found["files"] is None:
+        files = fingerprint(run.data)
+        if files is None:
             raise DasError(f"{run.data.folder}: is not fetched; do so with `das fetch {run.dataset}`")
+        found["files"] = files
     for role, other in run.reads.items():
         if not other.files[role].is_file():
             path = other.files[role]
@@ -249,8 +250,8 @@ def everything(study: Study) -> Iterable[Run]:
         found.setdefault(run.main, run)
     for method in study.tuning.grids if study.tuning else ():
         for dataset, backbone in product(study.study.datasets, study.study.backbones):
-            run = of_tuning(study, dataset, backbone, method)
-            found.setdefault(run.main, run)
+            tuning = of_tuning(study, dataset, backbone, method)
+            found.setdefault(tuning.main, tuning)
     return found.values()
 
 

@@ -177,20 +177,14 @@ class Run:
 
 @dataclass(frozen=True, eq=False)
 class PolicyRun(Run):
-    """A policy: searched, or from whatever else its source names."""
+    """A policy from whatever its source names: chance, copies, one operation, a file; or a search (`SearchRun`)."""
 
     policy: str
     source: PolicySource
     cell: Cell | None
-    search: Search | None
 
-    @property
-    def kind(self) -> str:
-        return "search" if self.searches else "policy"
-
-    @property
-    def searches(self) -> bool:
-        return self.source.source == "search"
+    kind = "policy"
+    searches: ClassVar[bool] = False
 
     @property
     def uses_data(self) -> bool:
@@ -212,34 +206,15 @@ class PolicyRun(Run):
             del resolved["fusion_options"]
         if self.cell:
             resolved["cell"] = self.cell.settings()
-        if self.search:
-            resolved["search"] = self.search.settings()
         return resolved
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        if not self.searches:
-            return {"policy": self.own_settings}
-        recipe = {key: value for key, value in self._recipe_settings().items() if key == "segmentation"}
-        return {"policy": self.own_settings} | self._common_settings() | ({"recipe": recipe} if recipe else {})
-
-    @property
-    def architecture(self) -> Architecture:
-        """Of the network that a search trains."""
-        return self._architecture(self.source.fusion, self.source.fusion_options, None)
+        return {"policy": self.own_settings}
 
     @property
     def files(self) -> dict[str, Path]:
-        policy = {"policy": self._path("policies", ".yaml")}
-        if not self.searches:
-            return policy
-        beside = {role: self._path("policies", f".{role}.json") for role in ("halves", "history")}
-        return beside | policy
-
-    @property
-    def frames(self) -> int | None:
-        """Of the policy's videos; None where only its file knows."""
-        return self.cell.frames if self.cell else None
+        return {"policy": self._path("policies", ".yaml")}
 
     @property
     def components(self) -> Iterator[tuple[str, str]]:
@@ -251,11 +226,44 @@ class PolicyRun(Run):
                 yield from (("operation", name) for name in self.cell.space)
         if self.source.operation:
             yield "operation", self.source.operation
-        if self.search:
-            yield from self._common_components()
-            yield "fusion", self.source.fusion
-            yield "relaxation", self.search.relaxation
-            yield "selection", self.search.selection
+
+
+@dataclass(frozen=True, eq=False)
+class SearchRun(PolicyRun):
+    """A search of a policy, on the two halves of the training set."""
+
+    cell: Cell
+    search: Search
+
+    kind = "search"
+    searches = True
+
+    @cached_property
+    def own_settings(self) -> dict[str, Any]:
+        return super().own_settings | {"search": self.search.settings()}
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        recipe = {key: value for key, value in self._recipe_settings().items() if key == "segmentation"}
+        return {"policy": self.own_settings} | self._common_settings() | ({"recipe": recipe} if recipe else {})
+
+    @property
+    def architecture(self) -> Architecture:
+        """Of the network that the search trains."""
+        return self._architecture(self.source.fusion, self.source.fusion_options, None)
+
+    @property
+    def files(self) -> dict[str, Path]:
+        beside = {role: self._path("policies", f".{role}.json") for role in ("halves", "history")}
+        return beside | super().files
+
+    @property
+    def components(self) -> Iterator[tuple[str, str]]:
+        yield from super().components
+        yield from self._common_components()
+        yield "fusion", self.source.fusion
+        yield "relaxation", self.search.relaxation
+        yield "selection", self.search.selection
 
 
 @dataclass(frozen=True, eq=False)
@@ -404,14 +412,13 @@ def of_policy(study: Study, dataset: str, backbone: str, policy: str, seed: int)
     """The run of a policy. Raises DasError for a name that the study does not define."""
     require(study, datasets=dataset, backbones=backbone, policies=policy)
     source, data = study.policies[policy], study.datasets[dataset]
-    return PolicyRun(
-        **_common(study, dataset, backbone, seed),
-        recipe=study.recipes[data.recipe],
-        policy=policy,
-        source=source,
-        cell=study.cells[source.cell] if source.cell else None,
-        search=study.searches[source.search] if source.search else None,
-    )
+    common = _common(study, dataset, backbone, seed) | {
+        "recipe": study.recipes[data.recipe],
+        "policy": policy,
+        "source": source,
+        "cell": study.cells[source.cell] if source.cell else None,
+    }
+    return SearchRun(**common, search=study.searches[source.search]) if source.search else PolicyRun(**common)
 
 
 def of_method(study: Study, dataset: str, backbone: str, method: str, seed: int) -> TrainingRun | EvaluationRun:
@@ -428,7 +435,7 @@ def of_method(study: Study, dataset: str, backbone: str, method: str, seed: int)
         "epochs": _epochs(study, recipe, how),
     }
     if how.weights_of:
-        return EvaluationRun(**common, weights=of_method(study, dataset, backbone, how.weights_of, seed))
+        return EvaluationRun(**common, weights=of_method(study, dataset, backbone, how.weights_of, seed).trained)
     return TrainingRun(**common)
 
 
@@ -438,7 +445,7 @@ def of_tuning(study: Study, dataset: str, backbone: str, method: str) -> TuningR
         raise DasError("tuning: is missing; the study lists no settings to try (see config/competitors.yaml)")
     trial = of_method(study, dataset, backbone, method, study.tuning.seed)
     common = _common(study, dataset, backbone, study.tuning.seed)
-    return TuningRun(**common, recipe=trial.recipe, trial=trial, tuning=study.tuning)
+    return TuningRun(**common, recipe=trial.recipe, trial=trial.trained, tuning=study.tuning)
 
 
 def of_study(study: Study) -> list[TrainingRun | EvaluationRun]:
@@ -495,8 +502,10 @@ def _epochs(study: Study, recipe: Recipe, how: Method) -> int:
     """The recipe's epochs, or as many as train the frames of the method named by equal_compute_to."""
     if how.equal_compute_to is None:
         return recipe.epochs
-    theirs = frames(study, study.methods[how.equal_compute_to].policy)
-    return round(recipe.epochs * theirs / frames(study, how.policy))
+    theirs, ours = frames(study, study.methods[how.equal_compute_to].policy), frames(study, how.policy)
+    if theirs is None or ours is None:
+        raise DasError("equal_compute_to: needs policies whose number of frames the study states (not files)")
+    return round(recipe.epochs * theirs / ours)
 
 
 def frames(study: Study, policy: str | None) -> int | None:

@@ -50,9 +50,10 @@ class Look:
 
     def fingerprint(self, data: Dataset) -> str | None:
         """`fingerprint`, once a look."""
-        if data.folder not in self.prints:
-            self.prints[data.folder] = fingerprint(data)
-        return self.prints[data.folder]
+        folder = str(data.folder)
+        if folder not in self.prints:
+            self.prints[folder] = fingerprint(data)
+        return self.prints[folder]
 
 
 def fingerprint(data: Dataset) -> str | None:
@@ -62,7 +63,7 @@ def fingerprint(data: Dataset) -> str | None:
     were fetched); of all other sets every file's name and content, hidden and foreign files left out. Raises DasError
     where a set of one's own is missing.
     """
-    folder = Path(data.folder)
+    folder = Path(str(data.folder))
     if fetched(data):
         if not (folder / MARK).is_file():
             return None

@@ -8,6 +8,7 @@ Photometric candidates are not linear; they are applied one by one and computed 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -50,7 +51,7 @@ class Cell(nn.Module):
             self.magnitude = nn.Parameter(((self._drawn() - low) / width).float())
         nodes = [[self._source(edge) for edge in edges] for edges in self.family.incoming]
         self._frames = Frames(self.family, nodes)
-        self._mixtures = {}
+        self._mixtures: dict = {}
 
     def _source(self, edge: int) -> int:
         source = self.edges[edge][0] - self.family.inputs
@@ -153,7 +154,9 @@ class Cell(nn.Module):
                 if inverse is None:
                     continue
                 matrices = inverse(magnitudes[edge, column, : len(choice.magnitudes)], strengths, *size)
-                positions = padded(pushed(centers(*size, device)[None], matrices), self.family.padding, *size)
+                positions = padded(
+                    pushed(centers(size[0], size[1], device)[None], matrices), self.family.padding, *size
+                )
                 index, weight = taps(positions, *size)
                 if source != NO_NODE:
                     index = index + pixels * (1 + source * moving) + frame
@@ -182,7 +185,7 @@ class Cell(nn.Module):
 
     def _recolor_edge(self, edge: int, columns, share: Tensor, magnitudes: Tensor, source: Tensor, shape) -> Tensor:
         images = self._frames.images(source, shape)
-        total = 0
+        total: Any = 0
         for column in columns:
             choice = self.family.candidates[edge][column]
             # One number per plane or image: its gradient is summed in an order that no number of threads changes.
@@ -201,10 +204,10 @@ class Cell(nn.Module):
         """
         rows = (self.weights() if weights is None else weights).detach().double().cpu()
         totals = rows.sum(-1, keepdim=True)
-        rows, candidates = (rows / totals.clamp_min(1e-12)).tolist(), self.candidates
+        shares, candidates = (rows / totals.clamp_min(1e-12)).tolist(), self.candidates
 
         def mixed(edge: int) -> tuple[Choice, ...]:
-            pairs = zip(candidates[edge], rows[edge], strict=True)
+            pairs = zip(candidates[edge], shares[edge], strict=True)
             return tuple(replace(choice, weight=share) for choice, share in pairs if share > 0)
 
         return self.family.mixed([[(e, mixed(e)) for e in edges if totals[e] > 0] for edges in self.family.incoming])
@@ -218,7 +221,7 @@ class Cell(nn.Module):
         kept = []
         for edges in self.family.incoming:
             kept += sorted(edges, key=lambda edge: -best.values[edge].item())[:KEPT_EDGES]
-        return self.policy_from({edge: best.indices[edge].item() for edge in kept}, provenance)
+        return self.policy_from({edge: int(best.indices[edge]) for edge in kept}, provenance)
 
     def policy_from(self, choice: Mapping[int, int], provenance: Mapping | None = None) -> Policy:
         """The policy that keeps exactly the edges of ``choice``, each with its candidate (row and column of alpha).

@@ -70,7 +70,8 @@ def program(policy: Policy) -> tuple[list[Warp | Recolor], int]:
 
     def expand(edges) -> tuple[Path, ...]:
         share = 1 / len(edges) if policy.node_reduce == "mean" else 1.0
-        weights: dict = {}
+        weights: dict[tuple[int, Chain], float] = {}
+        paths: tuple[Path, ...]
         for edge in edges:
             if any(operation_named(choice.operation).recolor for choice in edge.mixture):
                 table_of(edge.source)
@@ -83,7 +84,7 @@ def program(policy: Policy) -> tuple[list[Warp | Recolor], int]:
                 for path in paths:
                     key = (path.table, path.chain + link(choice))
                     weights[key] = weights.get(key, 0.0) + share * choice.weight * path.weight
-        return tuple(Path(*key, weight) for key, weight in weights.items())
+        return tuple(Path(table, chain, weight) for (table, chain), weight in weights.items())
 
     last = len(policy.nodes) - 1
     for node in policy.reaching():
@@ -136,6 +137,7 @@ class CompiledPolicy:
                 recolored = self._frames.recolor(step.choice, step.choice.magnitudes[0], source)
                 tables.append(torch.cat([to_table(part) for part in recolored]))
             else:
+                assert compiled is not None
                 pattern, values = compiled
                 read = (tables[index] for index in _tables(step.paths))
                 tables.append(product(pattern, values.to(table.dtype), *read))
@@ -160,9 +162,9 @@ class CompiledPolicy:
         rows, cols, values = (torch.cat(parts).flatten().numpy() for parts in zip(*entries, strict=True))
         merged = coo_array((values, (rows, cols)), shape=(pixels * len(moving), columns)).tocsr()
         merged.eliminate_zeros()
-        starts, index, values = (torch.from_numpy(part) for part in (merged.indptr, merged.indices, merged.data))
+        starts, index, weights = (torch.from_numpy(part) for part in (merged.indptr, merged.indices, merged.data))
         pattern = Pattern(starts.to(self._device), index.to(self._device), columns)
-        return pattern, values.to(self._device, self._dtype)
+        return pattern, weights.to(self._device, self._dtype)
 
 
 def _tables(paths: tuple[Path, ...]) -> list[int]:

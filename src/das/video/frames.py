@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from das.errors import DasError
 from das.video.operations import operation_named
-from das.video.policy import IMAGE, Choice, Policy
+from das.video.policy import Choice, Policy
 from das.video.schedule import strengths
 from das.video.warp import to_images, to_table
 
@@ -22,7 +22,7 @@ REMEMBERED = 8  # image sizes, with their device and precision
 
 def sources(policy: Policy) -> list[list[int]]:
     """What each node reads: the indices of nodes, or ``NO_NODE`` for the image."""
-    return [[NO_NODE if edge.source == IMAGE else edge.source for edge in edges] for edges in policy.nodes]
+    return [[edge.source if isinstance(edge.source, int) else NO_NODE for edge in edges] for edges in policy.nodes]
 
 
 class Frames:
@@ -35,7 +35,7 @@ class Frames:
         self.canvas = settings.canvas
         self.gain = 1.0  # the amplitude of the untransformed frame; sums of frames add up
         if settings.node_reduce == "sum":
-            gains = []
+            gains: list[float] = []
             for node in sources:
                 gains.append(sum(1.0 if source == NO_NODE else gains[source] for source in node))
             self.gain = gains[-1]

@@ -70,11 +70,10 @@ class MaskToVideo:
     def __init__(self, policy: Policy, height: int, width: int, device: torch.device | str = "cpu"):
         self._policy, self._image, self._device = policy, (height, width), torch.device(device)
         self._frames = Frames(policy, sources(policy))
-        *size, top, left = self._frames.window(height, width)
-        self._size = tuple(size)
+        *self._size, top, left = self._frames.window(height, width)
         self._rows, self._columns = slice(top, top + height), slice(left, left + width)
         self._chains = sorted(chains(policy) or (), key=repr)
-        self._readings = None
+        self._readings: Tensor | None = None
 
     def __call__(self, masks: Tensor) -> Tensor:
         """Label maps (B, height, width) -> their videos (B, T, H, W), in the same dtype, read from the nearest pixel.
@@ -111,7 +110,7 @@ class MaskToVideo:
         for strength in self._frames.strengths:
             for chain in self._chains:
                 moves = chain if strength else ()
-                positions, kept = trace(moves, output, strength, self._policy.padding, self._size)
+                positions, kept = trace(moves, output, strength, self._policy.padding, (height, width))
                 pixels = torch.floor(positions + sides / 2).long()
                 inside = ((pixels >= 0) & (pixels < sides)).all(-1) & (kept >= 0.5)
                 readings.append(torch.where(inside, pixels[:, 1] * width + pixels[:, 0], height * width))

@@ -5,10 +5,10 @@ the image's center (x to the right, y down; a pixel's center is its coordinate, 
 strength is a whole number of steps; at strength 0 every operation is the identity.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from math import pi
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -39,6 +39,7 @@ class Range:
     def grid(self) -> tuple[float, ...]:
         """Four evenly spread magnitudes of the drawn range, the neutral one left out."""
         low, high = self.drawn
+        ends: tuple[float, ...]
         if low < self.neutral < high:
             ends = (low, (low + self.neutral) / 2, (self.neutral + high) / 2, high)
         else:
@@ -56,8 +57,8 @@ class Operation:
 
     name: str
     ranges: tuple[Range, ...]
-    inverse: Callable | None = None
-    recolor: Callable | None = None
+    inverse: Any = None
+    recolor: Any = None
 
 
 def _matrices(strengths: Tensor, **entries) -> Tensor:

@@ -138,7 +138,8 @@ class Policy:
         while waiting:
             node = waiting.pop()
             found.add(node)
-            waiting += [edge.source for edge in self.nodes[node] if edge.source != IMAGE and edge.source not in found]
+            read = (edge.source for edge in self.nodes[node])
+            waiting += [source for source in read if isinstance(source, int) and source not in found]
         return sorted(found)
 
     def describe(self) -> str:
@@ -238,7 +239,7 @@ def _describe_edge(edge: Edge) -> str:
 
 
 def _choice_document(choice: Choice) -> dict:
-    document = {"operation": choice.operation}
+    document: dict = {"operation": choice.operation}
     if len(choice.magnitudes) == 1:
         document["magnitude"] = choice.magnitudes[0]
     elif choice.magnitudes:

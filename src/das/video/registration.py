@@ -42,7 +42,7 @@ def mean_maps(policy: Policy, height: int, width: int) -> Tensor:
         magnitudes = torch.tensor(choice.magnitudes, dtype=torch.float64)
         return operation_named(choice.operation).inverse(magnitudes, strengths, height, width)
 
-    maps = {IMAGE: still}
+    maps: dict = {IMAGE: still}
     for index, edges in enumerate(policy.nodes):
         moved = [maps[edge.source] @ sum(choice.weight * move(choice) for choice in edge.mixture) for edge in edges]
         maps[index] = sum(moved) / len(edges)
@@ -78,7 +78,7 @@ class DenseConsensus:
     def __init__(self, name: str, policy: Policy, passing: bool = False):
         self.name, self.policy, self.passing = name, policy, passing
         self._positions = registry.lookup("dense_consensus", name).load()
-        self._maps = {}
+        self._maps: dict = {}
 
     def __call__(self, logits: Tensor, height: int, width: int) -> Tensor:
         """Logits (B, T, K, h, w) at any resolution -> (B, K, height, width), float32 or wider, differentiable.
@@ -99,8 +99,9 @@ class DenseConsensus:
 
     def _map(self, low: list[int], image: tuple[int, int], device: torch.device) -> tuple[Pattern, Tensor]:
         frames = Frames(self.policy, sources(self.policy))
-        *size, top, left = frames.window(*image)
-        pixels = centers(*size).view(*size, 2)[top : top + image[0], left : left + image[1]].reshape(1, -1, 2)
+        height, width, top, left = frames.window(*image)
+        size = [height, width]
+        pixels = centers(height, width).view(*size, 2)[top : top + image[0], left : left + image[1]].reshape(1, -1, 2)
         positions, counts = self._positions(self.policy, pixels, size, image, self.passing)
         scale = torch.tensor([low[1] / size[1], low[0] / size[0]], dtype=torch.float64)
         index, weight = taps(padded(positions * scale, "border", *low), *low)  # (T, pixels, 4)

@@ -22,7 +22,7 @@ class ImageToVideo(nn.Module):
     def __init__(self, policy: Policy):
         super().__init__()
         self.policy = policy
-        self._made = {}
+        self._made: dict = {}
 
     def extra_repr(self) -> str:
         return self.policy.describe()

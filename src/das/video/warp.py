@@ -33,7 +33,7 @@ class Pattern:
     def __init__(self, starts: Tensor, index: Tensor, columns: int):
         integers = torch.int32 if max(index.numel(), columns) < 2**31 else torch.int64
         self.starts, self.index, self.columns = starts.to(integers), index.to(integers), columns
-        self._transposed = {}
+        self._transposed: dict = {}
 
     @staticmethod
     def regular(index: Tensor, columns: int) -> "Pattern":
