@@ -1,6 +1,7 @@
 """The study, read and validated once, and what the rules ask of it. Paths and digests come from the package."""
 
 import os
+import re
 import sys
 
 from das.errors import DasError
@@ -49,7 +50,7 @@ RUNS = of_study(STUDY)
 
 def one_of(names):
     """A wildcard constraint: exactly these names (one that matches nothing where there are none)."""
-    return "|".join(names) or "(?!)"
+    return "|".join(map(re.escape, names)) or "(?!)"
 
 
 wildcard_constraints:

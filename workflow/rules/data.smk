@@ -19,7 +19,7 @@ for name, folder in FETCHED.items():
         message:
             f"fetch {name}"
         shell:
-            "das fetch {params.dataset} > {log:q} 2>&1"
+            "das fetch {params.dataset:q} > {log:q} 2>&1"
 
 
 rule describe:
@@ -38,4 +38,4 @@ rule describe:
     message:
         "describe {wildcards.dataset}"
     shell:
-        "das describe {wildcards.dataset} > {log:q} 2>&1"
+        "das describe {wildcards.dataset:q} > {log:q} 2>&1"

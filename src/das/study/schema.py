@@ -9,7 +9,20 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from das.study import registry
-from das.study.values import AtLeast2, Below1, Count, Fraction, Name, NonNegative, NonNegativeInt, Part, Positive
+from das.study.values import (
+    AtLeast2,
+    Below1,
+    Count,
+    FilePath,
+    Finite,
+    Fraction,
+    Name,
+    NonNegative,
+    NonNegativeInt,
+    Part,
+    Positive,
+    Url,
+)
 
 
 class Section(BaseModel):
@@ -46,6 +59,16 @@ Augmentations = Annotated[
 ]
 
 
+class SourceFile(Section):
+    """Where a data set's file comes from and what tells that it is the right one; null: not known."""
+
+    url: Url | None = Field(None, description="http://, https:// or file://")
+    size: Count | None = Field(None, description="bytes")
+    md5: Annotated[str, Field(pattern="^[0-9a-f]{32}$")] | None = Field(None, description="32 hex digits")
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = Field(None, description="64 hex digits")
+    optional: bool = Field(False, description="fetched only where an option of the reader asks for it")
+
+
 class Dataset(Section):
     """A data set: where its images come from and how networks are trained on them."""
 
@@ -53,8 +76,8 @@ class Dataset(Section):
 
     title: str = Field(description="as tables and figures call it")
     reader: str = Field(description="a reader of the package or one of your own")
-    root: str | None = Field(None, description="where the files lie, if not in the reader's own place")
-    sources: dict[str, dict[str, Any]] = Field({}, description="files from elsewhere than data/sources.yaml says")
+    root: FilePath | None = Field(None, description="where the files lie, if not in the reader's own place")
+    sources: dict[str, SourceFile] = Field({}, description="files from elsewhere than data/sources.yaml says")
     options: dict[str, Any] = Field({}, description="of the reader")
     recipe: Name = Field(description="a name from `recipes`")
     augment: Augmentations = Field([], description="of training images only, before the video")
@@ -166,10 +189,8 @@ class AlphaOptimizer(Section):
     """Adam on the architecture parameters."""
 
     lr: Positive = Field(3e-4, description="learning rate of alpha")
-    betas: tuple[Fraction, Fraction] = Field((0.5, 0.999), description="of Adam")
+    betas: tuple[Fraction, Fraction] = Field((0.5, 0.999), strict=False, description="of Adam")
     weight_decay: NonNegative = Field(1e-3, description="draws alpha to an even mixture")
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
 
 
 class WeightOptimizer(Section):
@@ -216,8 +237,8 @@ class PolicySource(Section):
     fusion: str = Field("tsm", description="of the network in a search")
     fusion_options: dict[str, Any] = Field({}, description="of that fusion")
     operation: str | None = Field(None, description="of source `single`")
-    magnitude: float | None = Field(None, description="of source `single`, per step")
-    path: str | None = Field(None, description="of source `file`")
+    magnitude: Finite | None = Field(None, description="of source `single`, per step")
+    path: FilePath | None = Field(None, description="of source `file`")
 
 
 class PolicyBenchmark(Section):
