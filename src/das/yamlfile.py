@@ -117,7 +117,6 @@ class _Loader(_Parser):  # type: ignore[misc, valid-type]
                 seen.add(key)
         return super().construct_mapping(node, deep)
 
-
     def construct_number(self, node):
         """A number of at most 64 bits; YAML 1.1 knows numbers in base 60, which take a time that no line should."""
         if len(node.value) <= 100:

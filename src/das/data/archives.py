@@ -101,7 +101,7 @@ def _tar_entries(path: Path, limit: int) -> Iterator[tuple[str, int, bool, Calla
     with path.open("rb") as file:
         packed = file.read(2) == b"\x1f\x8b"
         file.seek(0)
-        metered = _Metered(gzip.open(file) if packed else file, HEADER)
+        metered = _Metered(gzip.GzipFile(fileobj=file) if packed else file, HEADER)
         with tarfile.open(fileobj=metered, mode="r:") as archive:
             while True:
                 metered.left = HEADER

@@ -13,7 +13,6 @@ from das.study import checks
 from das.study.registry import wanted
 from das.study.schema import Study
 
-
 MOST_TOLD = 20  # problems at once
 
 
@@ -80,11 +79,11 @@ def _place(settings: Any, problem: ErrorDetails) -> tuple[str | int, ...]:
     """The keys that lead to a problem, without pydantic's names of what it tried there."""
     place: list[str | int] = []
     for part in problem["loc"]:
-        if isinstance(settings, Mapping) and part in settings:
+        mapped = isinstance(settings, Mapping) and part in settings
+        listed = isinstance(settings, list) and isinstance(part, int) and part < len(settings)
+        if mapped or listed:
             settings = settings[part]
-        elif isinstance(settings, list) and isinstance(part, int) and part < len(settings):
-            settings = settings[part]
-        elif not (problem["type"] == "missing" and part == problem["loc"][-1]):
+        elif problem["type"] != "missing" or part != problem["loc"][-1]:
             continue
         place.append(part)
     return tuple(place)

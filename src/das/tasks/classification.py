@@ -92,7 +92,7 @@ class DasModel(nn.Module):
         self._looked = True
         if images.numel() and not torch.compiler.is_compiling():
             low, high = map(float, images.detach().aminmax())
-            if not (-BRIGHTEST <= low and high <= BRIGHTEST):
+            if not (low >= -BRIGHTEST and high <= BRIGHTEST):
                 raise DasError(f"images: values from {low:g} to {high:g}; the model reads pixels in [0, 1]")
 
     def batches(self, images: ImageSet | FileSet, batch_size: int, device: torch.device) -> Batches:
