@@ -136,7 +136,11 @@ CASES: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "zip: symbolic link": ("a.zip", lambda: zipped("l", b"/etc/passwd", mode=0o120777), "link"),
     "zip: name of 300 letters": ("a.zip", lambda: zipped("a" * 300), "outside"),
     # more than fits
-    "tar.gz: long name of 9 MB": ("a.tar.gz", lambda: packed(member(b"L", b"a" * 9_000_000, kind=b"L") + GOOD + END), "header"),
+    "tar.gz: long name of 9 MB": (
+        "a.tar.gz",
+        lambda: packed(member(b"L", b"a" * 9_000_000, kind=b"L") + GOOD + END),
+        "header",
+    ),
     "tar.gz: pax comment of 60 MB": ("a.tar.gz", lambda: packed(pax(comment=b"a" * 60_000_000) + GOOD + END), "header"),
     "tar.gz: global pax of 60 MB": (
         "a.tar.gz",
@@ -159,7 +163,11 @@ CASES: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "tar.gz: 80 MiB behind the end": ("a.tar.gz", lambda: packed(GOOD + END + bytes(80 << 20)), "bomb"),
     "tar: size of 2^80": ("a.tar", lambda: header(b"a", raw_size=base256(1 << 80)) + GOOD + END, "bomb"),
     "tar: negative size": ("a.tar", lambda: header(b"a", raw_size=base256(-512)) + GOOD + END, ""),
-    "tar: long name of negative size": ("a.tar", lambda: header(b"L", kind=b"L", raw_size=base256(-1)) + GOOD + END, ""),
+    "tar: long name of negative size": (
+        "a.tar",
+        lambda: header(b"L", kind=b"L", raw_size=base256(-1)) + GOOD + END,
+        "",
+    ),
     "zip: 80 MiB of zeros": ("a.zip", lambda: zipped(content=bytes(80 << 20)), "bomb"),
     "zip: 64 MiB that claim to be 9": ("a.zip", lambda: lying_zip(9), "damaged"),
     "zip: entries that overlap": ("a.zip", overlapping, ""),
@@ -180,10 +188,22 @@ CASES: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "tar.gz: checksum": ("a.tar.gz", lambda: packed(GOOD + END)[:-8] + b"\1" * 8, "damaged"),
     "tar.gz: cut": ("a.tar.gz", lambda: packed(GOOD + END)[:-12], "damaged"),
     "tar: number that is none": ("a.tar", lambda: header(b"a", raw_size=b"99999999999\0") + END, "damaged"),
-    "zip: checksum": ("a.zip", lambda: patched(zipped(), {LOCAL: (14, b"\1\1\1\1"), CENTRAL: (16, b"\1\1\1\1")}), "damaged"),
+    "zip: checksum": (
+        "a.zip",
+        lambda: patched(zipped(), {LOCAL: (14, b"\1\1\1\1"), CENTRAL: (16, b"\1\1\1\1")}),
+        "damaged",
+    ),
     "zip: cut": ("a.zip", lambda: zipped()[:-30], "damaged"),
-    "zip: directory that points nowhere": ("a.zip", lambda: patched(zipped(), {LAST: (16, b"\xff\xff\0\0")}), "damaged"),
-    "zip: member that points nowhere": ("a.zip", lambda: patched(zipped(), {CENTRAL: (42, b"\xff\xff\0\0")}), "damaged"),
+    "zip: directory that points nowhere": (
+        "a.zip",
+        lambda: patched(zipped(), {LAST: (16, b"\xff\xff\0\0")}),
+        "damaged",
+    ),
+    "zip: member that points nowhere": (
+        "a.zip",
+        lambda: patched(zipped(), {CENTRAL: (42, b"\xff\xff\0\0")}),
+        "damaged",
+    ),
     "zip: name that is no UTF-8": (
         "a.zip",
         lambda: patched(zipped("é"), {CENTRAL: (46, b"\xff\xfe")}),

@@ -263,7 +263,8 @@ def _passing(error: Exception) -> bool:
 
 
 def _reason(error: Exception) -> str:
-    return f"HTTP {error.code} {error.reason}" if isinstance(error, HTTPError) else str(error) or type(error).__name__
+    text = f"HTTP {error.code} {error.reason}" if isinstance(error, HTTPError) else str(error)
+    return " ".join(text.split())[:300] or type(error).__name__
 
 
 def _size(path: Path) -> int:
