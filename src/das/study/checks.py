@@ -70,8 +70,8 @@ def _components(study: Study) -> Iterator[str]:
         if not found and data.folder is None:
             yield f"{key}.root: is missing; reader {data.reader!r} reads files of your own"
         if not found and fetched(data) and not _fetchable(str(data.folder)):
-            allowed = "letters, digits, . _ - and /, without .."
-            yield f"{key}.root: is {data.folder!r}; data are fetched into it, so it should be made of {allowed}"
+            plain = "letters, digits, . _ - and /, without .."
+            yield f"{key}.root: is {data.folder!r}; data are fetched into it, so it should be made of {plain}"
     for name, net in study.backbones.items():
         key = f"backbones.{name}"
         yield from _component(f"{key}.network", "network", net.network, net.options, f"{key}.options")
