@@ -135,6 +135,17 @@ def test_what_cannot_stand_for_a_run_is_named_and_made_again(project, fault):
     assert "Nothing to be done" in snakemake(project, TINY, "results/tables")
 
 
+def test_a_missing_number_is_made_also_where_its_policy_is_made_again(project):
+    before = products(project, "tiny")
+    number = project / FOLDER.format(study="tiny") / "das/seed0.json"
+    policy = project / "results/policies/tiny/few/resnet8/searched/seed0.yaml"
+    policy.write_text(policy.read_text() + "\n")
+    number.unlink()
+    said = snakemake(project, TINY, str(number.relative_to(project)))
+    assert "searched/seed0.yaml is not the file that was made" in said
+    assert products(project, "tiny") == before
+
+
 def test_restored_files_without_snakemakes_memory_still_vouch_for_themselves(project, tmp_path):
     """What `dvc pull` or a copy brings: results and cards, no metadata, no store."""
     clone = project_in(tmp_path)

@@ -58,8 +58,18 @@ wildcard_constraints:
     seed=r"\d+",
 
 
-# Inputs of searches, trainings and tests are `ancient`: whether a result still stands is asked of its content, above,
-# and not of the age of files, which copying and restoring change. What cannot stand has one more input, a newer one.
+def once_made(outputs, inputs):
+    """The inputs of a search, training or test, `ancient` once its outputs are there: whether they still stand is asked
+    of their content, above, and not of the age of files, which copying and restoring change. What cannot stand has one
+    more input, a newer one. Where an output is missing inputs are plain, because Snakemake leaves out a job whose inputs
+    are all ancient, there, and being made again, even if its output is missing."""
+
+    def found(wildcards):
+        names = dict(wildcards.items())
+        made = all(os.path.exists(output.format(**names)) for output in outputs)
+        return [ancient(path) if made else path for path in inputs(wildcards)]
+
+    return found
 
 
 def method_run(wildcards):
@@ -75,7 +85,7 @@ def policy_run(wildcards):
 def data_mark(wildcards):
     """What says that a data set which is fetched is there."""
     folder = FETCHED.get(wildcards.dataset)
-    return [ancient(f"{folder}/prepared.json")] if folder else []
+    return [f"{folder}/prepared.json"] if folder else []
 
 
 def card(wildcards):
@@ -95,17 +105,13 @@ def number_again(wildcards):
 
 
 def data_files(wildcards):
-    return [
-        *data_mark(wildcards),
-        ancient(card(wildcards)),
-    ]
+    return [*data_mark(wildcards), card(wildcards)]
 
 
 def read_files(wildcards):
     """The files of other runs that a method reads: its policy, another method's weights."""
     return [
-        ancient(str(other.files[role]))
-        for role, other in method_run(wildcards).reads.items()
+        str(other.files[role]) for role, other in method_run(wildcards).reads.items()
     ]
 
 

@@ -22,13 +22,16 @@ for name, folder in FETCHED.items():
             "das fetch {params.dataset} > {log:q} 2>&1"
 
 
+CARD = f"results/data/{NAME}/{{dataset}}.json"
+
+
 rule describe:
     """Measure mean and standard deviation of the training images, once for all runs."""
     input:
-        data_mark,
+        once_made([CARD], data_mark),
         card_again,
     output:
-        f"results/data/{NAME}/{{dataset}}.json",
+        CARD,
     log:
         f"results/logs/data/{NAME}/{{dataset}}.log",
     conda:
