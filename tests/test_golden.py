@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from das import cli
+from das.cli import runs
 from das.files import read_json
 from das.study import load_study, results
 from das.study.runs import EvaluationRun, PolicyRun
@@ -28,7 +28,7 @@ ROUNDING = 5e-5  # relative; kernels for SSE, AVX2 and AVX-512 differ by up to 7
 def make(run, files):
     where = (run.dataset, run.backbone, run.name, run.seed, files)
     command = (
-        cli.search if isinstance(run, PolicyRun) else cli.evaluate if isinstance(run, EvaluationRun) else cli.train
+        runs.search if isinstance(run, PolicyRun) else runs.evaluate if isinstance(run, EvaluationRun) else runs.train
     )
     command(*where)
 

@@ -32,7 +32,8 @@ except DasError as error:
 for path, why in UNFIT.items():
     print(f"{path}: {why}; it is made again where it is needed", file=sys.stderr)
 
-os.environ.update(DAS_STUDY=os.pathsep.join(map(str, STUDY_FILES)))  # read by `das`
+# Read by `das`: the study is that of the working folder.
+os.environ.update(DAS_STUDY=os.pathsep.join(map(str, STUDY_FILES)), DAS_PROJECT=".")
 NAME = STUDY.name
 GRID = STUDY.study
 TASK = registry.lookup("task", STUDY.task)

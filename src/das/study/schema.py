@@ -142,7 +142,16 @@ class Recipe(Section):
     label_smoothing: Below1 = Field(0.0, description="share of the label spread over all classes")
     clip_norm: Positive | None = Field(None, description="of the gradient; null: not clipped")
     test_every: Count = Field(1, description="epochs between tests; the last epoch is always tested")
+    validation: Part | None = Field(
+        None, description="share of the training images that is held out to choose the epoch; null: the last epoch"
+    )
     segmentation: SegmentationRecipe = Field(SegmentationRecipe(), description="for segmentation only")
+
+    def settings(self) -> dict[str, Any]:
+        found = super().settings()
+        if self.validation is None:  # what was made before there was a choice stands
+            del found["validation"]
+        return found
 
 
 class Cell(Section):

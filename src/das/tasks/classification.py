@@ -7,7 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from das.data.batches import Batches
-from das.data.sets import FileSet, ImageSet
+from das.data.crops import Framing
+from das.data.sets import Dataset, FileSet, ImageSet
 from das.errors import DasError
 from das.models import Normalize, video_model
 from das.study.schema import Architecture
@@ -27,8 +28,14 @@ class DasModel(nn.Module):
         policy: the image-to-video policy; None for one untouched frame.
         classes: the class names, in the order of the logits.
         mean, std: per channel, of images in [0, 1].
+
+    Attributes:
+        framing: what a test sees of a picture in a file; None where that is not known.
+        colors: of the classes, as `das.data.sets.Dataset.colors`.
     """
 
+    framing: Framing | None = None
+    colors: Sequence[Sequence[int]] | None = None
     metric = "accuracy"
 
     def __init__(
@@ -88,6 +95,15 @@ class DasModel(nn.Module):
     def batches(self, images: ImageSet | FileSet, batch_size: int, device: torch.device) -> Batches:
         """What a test reads, for `predict` and `score`."""
         return Batches(images, batch_size, device=device)
+
+    def know(self, dataset: Dataset) -> None:
+        """Take from a data set what is needed to read other pictures as its own, and to show what is predicted."""
+        self.framing, self.colors = self.tested_framing(dataset.train), dataset.colors
+
+    @staticmethod
+    def tested_framing(images: ImageSet | FileSet) -> Framing | None:
+        """What a test sees of a picture."""
+        return images.framing
 
     def predict(self, images: Tensor) -> Tensor:
         """Images to logits, as they are tested."""
