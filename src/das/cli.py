@@ -39,10 +39,10 @@ DEFAULT_FUSIONS = ["none", "tsm", "gsm", "gsf", "gst"]
 DEFAULT_FRAMES = [8]
 
 
-def _images(study, dataset: str):
+def _images(study, dataset: str, seed: int = 0):
     from das import data
 
-    return data.of_study(study, dataset)
+    return data.of_study(study, dataset, seed)
 
 
 def _pictures(study, dataset: str):
@@ -82,17 +82,18 @@ def fetch(dataset: Dataset, study_files: StudyFiles = PARAMS):
 
 
 @app.command()
-def describe(dataset: Dataset, study_files: StudyFiles = PARAMS):
-    """Measure mean and standard deviation of a data set's training images, once for all runs.
+def describe(dataset: Dataset, seed: Seed = 0, study_files: StudyFiles = PARAMS):
+    """Measure mean and standard deviation of a data set's training images (of splits, the seed's), once for all runs.
 
-    Writes results/data/STUDY/DATASET.json, with the names of the classes, the number of images, their shape and digest.
+    Writes results/data/STUDY/DATASET.json (of splits, DATASET.splitN.json), with the names of the classes, the number
+    of images, their shape and digest.
     Searches and trainings read it, and write it where it is not there.
 
     Example: das describe fashion_mnist
     """
     from das.study import load_study
 
-    images = _images(load_study(study_files), dataset)
+    images = _images(load_study(study_files), dataset, seed)
     mean, std = images.mean_std
     print(f"{images.card}: mean {mean}, standard deviation {std}")
 
@@ -122,7 +123,7 @@ def search(
         from das.search.make import control_policy, search_policy
 
         if run.searches:
-            search_policy(run, _images(study, dataset))
+            search_policy(run, _images(study, dataset, seed))
         else:
             control_policy(run)
     print(run.main)
@@ -154,7 +155,7 @@ def train(
     if afresh or not results.take(run):
         from das.engine.train import train
 
-        train(run, _images(study, dataset), _policy(run))
+        train(run, _images(study, dataset, seed), _policy(run))
     print(run.main)
 
 
@@ -182,7 +183,7 @@ def evaluate(
     if afresh or not results.take(run):
         from das.engine.evaluate import evaluate_run
 
-        evaluate_run(run, _images(study, dataset), _policy(run))
+        evaluate_run(run, _images(study, dataset, seed), _policy(run))
     print(run.main)
 
 
@@ -190,7 +191,8 @@ def evaluate(
 def tune(
     dataset: Dataset, backbone: Backbone, method: Method, study_files: StudyFiles = PARAMS, afresh: Afresh = False
 ):
-    """Try the settings that the study's `tuning` lists for a method, on held-out training images.
+    """Try the settings that the study's `tuning` asks for with a method, on held-out training images. An interrupted
+    tuning continues where it stopped.
 
     Writes results/tuning/STUDY/DATASET/BACKBONE/METHOD.json, every trial with its score, and the held-out indices.
 
@@ -203,7 +205,7 @@ def tune(
     if afresh or not results.take(run):
         from das.engine.tune import tune
 
-        tune(run, _images(study, dataset), _policy(run.trial))
+        tune(run, _images(study, dataset, run.seed), _policy(run.trial))
     print(run.main)
 
 
@@ -258,7 +260,7 @@ def predictions(dataset: Dataset, backbone: Backbone, method: Method, seed: Seed
     run = of_method(study, dataset, backbone, method, seed)
     from das.analysis.segmentation import write_predictions
 
-    print(write_predictions(run, _images(study, dataset), _policy(run)))
+    print(write_predictions(run, _images(study, dataset, seed), _policy(run)))
 
 
 @app.command()

@@ -13,7 +13,7 @@ from das.study import (
     registry,
     results,
 )
-from das.study.runs import searched_policies, searches_of
+from das.study.runs import searched_policies, searches_of, tunings_of
 from das.study.sources import fetched
 
 STUDY_FILES = ["params.yaml", *workflow.config_settings.configfiles]
@@ -56,6 +56,7 @@ wildcard_constraints:
     dataset=one_of(STUDY.datasets),
     backbone=one_of(STUDY.backbones),
     seed=r"\d+",
+    split=r"|\.split\d+",
 
 
 # Inputs of searches, trainings and tests are `ancient`: whether a result still stands is asked of its content, above,
@@ -79,11 +80,14 @@ def data_mark(wildcards):
 
 
 def card(wildcards):
-    return str(results.card_path(NAME, wildcards.dataset))
+    """Of the data set as a run reads it, which for a tuning the study names."""
+    seed = wildcards.get("seed", STUDY.tuning.seed if STUDY.tuning else 0)
+    return str(results.card_path(STUDY, wildcards.dataset, int(seed)))
 
 
 def card_again(wildcards):
-    return AGAIN.get(card(wildcards), [])
+    path = f"results/data/{NAME}/{wildcards.dataset}{wildcards.split}.json"
+    return AGAIN.get(path, [])
 
 
 def policy_again(wildcards):

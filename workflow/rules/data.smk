@@ -28,14 +28,16 @@ rule describe:
         data_mark,
         card_again,
     output:
-        f"results/data/{NAME}/{{dataset}}.json",
+        f"results/data/{NAME}/{{dataset}}{{split}}.json",
     log:
-        f"results/logs/data/{NAME}/{{dataset}}.log",
+        f"results/logs/data/{NAME}/{{dataset}}{{split}}.log",
     conda:
         "../envs/das.yaml"
     resources:
         mem_mb=MEMORY_MB,
     message:
-        "describe {wildcards.dataset}"
+        "describe {wildcards.dataset}{wildcards.split}"
+    params:
+        seed=lambda wildcards: wildcards.split.removeprefix(".split") or 0,
     shell:
-        "das describe {wildcards.dataset} > {log:q} 2>&1"
+        "das describe {wildcards.dataset} --seed {params.seed} > {log:q} 2>&1"
