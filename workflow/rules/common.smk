@@ -10,6 +10,7 @@ from das.study import (
     of_policy,
     of_study,
     of_tuning,
+    recorded,
     registry,
     results,
 )
@@ -23,10 +24,14 @@ if workflow.config_settings.config:
     )
 try:
     STUDY = load_study(STUDY_FILES)
+    REFUSED = recorded.place(STUDY) if workflow.is_main_process else []
     UNFIT = results.audit(STUDY) if workflow.is_main_process else {}
     AGAIN = results.newer_than(UNFIT)
 except DasError as error:
     raise WorkflowError(str(error))
+
+# Recorded results are put in empty places first; which of them are not the study's is said.
+print(*REFUSED, sep="\n", file=sys.stderr, end="\n" if REFUSED else "")
 
 # What stands in a place and cannot stand for it (other settings, other images, edited, damaged) is named and made again.
 for path, why in UNFIT.items():

@@ -35,9 +35,9 @@ rule describe:
         "../envs/das.yaml"
     resources:
         mem_mb=MEMORY_MB,
-    message:
-        "describe {wildcards.dataset}{wildcards.split}"
     params:
         seed=lambda wildcards: wildcards.split.removeprefix(".split") or 0,
+    message:
+        "describe {wildcards.dataset}{wildcards.split}"
     shell:
         "das describe {wildcards.dataset} --seed {params.seed} > {log:q} 2>&1"

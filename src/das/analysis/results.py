@@ -8,24 +8,27 @@ import pandas as pd
 
 from das.files import read_json
 from das.seals import read_sealed
+from das.study import recorded
 from das.study.results import fault
 from das.study.runs import RESULTS, MethodRun, Run, of_study, searches_of
 from das.study.schema import Study
 from das.study.sources import Look
 
 LAST = 10  # tests whose median is shown beside the last one
-MEASURES = ("accuracy", "best_accuracy", "median_accuracy", "epochs", "frames", "train_frames")
-COSTS = ("search_s", "train_s", "test_s", "code", "fault")
+SCORES = ("balanced_accuracy", "calibration_error")
+MEASURES = ("accuracy", "best_accuracy", "median_accuracy", *SCORES, "split", "epochs", "frames", "train_frames")
+COSTS = ("search_s", "train_s", "test_s", "code", "recorded", "fault")
 
 
 def numbers(study: Study) -> pd.DataFrame:
     """One row per run of the study's grid, in its order; `made` is False and values are NaN where it was not run.
 
     Columns: dataset, backbone, method, seed, made; accuracy (last epoch), best_accuracy, median_accuracy (last ten
-    tests); epochs (of training), frames, train_frames; seconds on the device, NaN without a run
-    record: search_s (of the policy, or of an augmentation), train_s (of the weights, tests included), test_s (of one
-    pass over the test set); code (fingerprint of the code that made it); fault (why what is there cannot stand for the
-    run, and is taken for not made; None else).
+    tests), balanced_accuracy and calibration_error (last epoch; of classification); split (of the data set; None where
+    it has none); epochs (of training), frames, train_frames; seconds on the device, NaN without a run record: search_s
+    (of the policy, or of an augmentation), train_s (of the weights, tests included), test_s (of one pass over the test
+    set); code (fingerprint of the code that made it); recorded (whether it was put back from recorded results); fault
+    (why what is there cannot stand for the run, and is taken for not made; None else).
     """
     with Look(RESULTS / study.name) as look:
         return pd.DataFrame([_row(run, look) for run in of_study(study)])
@@ -41,7 +44,7 @@ def standing(run: Run, look: Look | None = None) -> tuple[bool, str | None]:
 
 def _row(run: MethodRun, look: Look) -> dict:
     made, why = standing(run, look)
-    row = run.identity | {"made": made, "fault": why}
+    row = run.identity | {"made": made, "fault": why, "split": run.data.options.get("split")}
     if made:
         content = read_json(run.number)
         metric = content["metric"]
@@ -49,10 +52,12 @@ def _row(run: MethodRun, look: Look) -> dict:
             "accuracy": content["last"][metric],
             "best_accuracy": content["best"][metric],
             "median_accuracy": median(content["curves"][f"test_{metric}"][-LAST:]),
+            **{score: content["last"].get(score) for score in SCORES},
             "epochs": content["last"]["epoch"],
             "frames": content["cost"]["frames"],
             "train_frames": content["cost"]["train_frames"],
-            "code": read_sealed(run.record)["code"],
+            "code": (record := read_sealed(run.record))["code"],
+            "recorded": recorded.MARK in record,
         } | _costs(run)
     return {column: None for column in MEASURES + COSTS} | row
 
