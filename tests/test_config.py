@@ -21,8 +21,11 @@ def layered(tmp_path, text):
 
 @pytest.mark.parametrize("name", sorted(file.stem for file in (ROOT / "config").glob("*.yaml")))
 def test_every_study_that_comes_with_the_project_is_valid(name):
-    below = ["paper"] if name == "paper_imagenet" else []
-    assert of_study(load_study([PARAMS, *(ROOT / "config" / f"{study}.yaml" for study in [*below, name])]))
+    below = {"paper_imagenet": ["paper"]} | {
+        f"small_data_{one}": ["small_data"] for one in ("cifar10", "curve", "mnist")
+    }
+    files = [ROOT / "config" / f"{study}.yaml" for study in [*below.get(name, []), name]]
+    assert of_study(load_study([PARAMS, *files]))
 
 
 def test_the_study_is_read_without_importing_torch():

@@ -80,7 +80,11 @@ def made(tmp_path, monkeypatch, leave):
             "last": {"epoch": len(curve), "accuracy": curve[-1], "loss": 1.0},
             "best": {"epoch": curve.index(best) + 1, "accuracy": best, "loss": 1.0},
             "cost": {"frames": 1 if trained else 4, "train_frames": 3000 if trained else 0, "parameters": 5},
-            "curves": {"test_accuracy": curve, "test_loss": [1.0] * len(curve)},
+            "curves": {
+                "test_epoch": list(range(1, len(curve) + 1)),
+                "test_accuracy": curve,
+                "test_loss": [1.0] * len(curve),
+            },
             "digests": {"settings": number.digest},
         }
         cost = {"device_s": TRAINING[number.method], "test_device_s": 2.0} if trained else {"device_s": 8.0}
@@ -116,6 +120,8 @@ def test_the_accuracy_table_corrects_for_its_comparisons(made):
     order = sorted(range(3), key=raw.__getitem__)
     assert table.p_holm.iloc[1 + order[0]] == pytest.approx(3 * raw[order[0]])
     assert table.median_accuracy["baseline"] == pytest.approx(100 * (0.5 + 0.6 + 0.4) / 3)
+    assert table.late_change["baseline"] == pytest.approx(100 * (0.1 - 0.1 + 0.1) / 3)  # epoch 3 against epoch 2 of 3
+    assert math.isnan(table.late_change["tta"])
     assert table.best_epoch_accuracy["baseline"] == pytest.approx(100 * (0.6 + 0.7 + 0.5) / 3)
 
 

@@ -16,7 +16,10 @@ from das.study.sources import Look
 
 LAST = 10  # tests whose median is shown beside the last one
 SCORES = ("balanced_accuracy", "calibration_error")
-MEASURES = ("accuracy", "best_accuracy", "median_accuracy", *SCORES, "split", "epochs", "frames", "train_frames")
+MEASURES = (
+    *("accuracy", "best_accuracy", "median_accuracy", "late_change", *SCORES),
+    *("split", "epochs", "frames", "train_frames"),
+)
 COSTS = ("search_s", "train_s", "test_s", "code", "recorded", "fault")
 
 
@@ -24,14 +27,22 @@ def numbers(study: Study) -> pd.DataFrame:
     """One row per run of the study's grid, in its order; `made` is False and values are NaN where it was not run.
 
     Columns: dataset, backbone, method, seed, made; accuracy (last epoch), best_accuracy, median_accuracy (last ten
-    tests), balanced_accuracy and calibration_error (last epoch; of classification); split (of the data set; None where
-    it has none); epochs (of training), frames, train_frames; seconds on the device, NaN without a run record: search_s
-    (of the policy, or of an augmentation), train_s (of the weights, tests included), test_s (of one pass over the test
-    set); code (fingerprint of the code that made it); recorded (whether it was put back from recorded results); fault
-    (why what is there cannot stand for the run, and is taken for not made; None else).
+    tests), late_change (what the last quarter of the epochs added), balanced_accuracy and calibration_error (last
+    epoch; of classification); split (of the data set; None where it has none); epochs (of training), frames,
+    train_frames; seconds on the device, NaN without a run record: search_s (of the policy, or of an augmentation),
+    train_s (of the weights, tests included), test_s (of one pass over the test set); code (fingerprint of the code that
+    made it); recorded (whether it was put back from recorded results); fault (why what is there cannot stand for the
+    run, and is taken for not made; None else).
     """
     with Look(RESULTS / study.name) as look:
         return pd.DataFrame([_row(run, look) for run in of_study(study)])
+
+
+def _late_change(curves: dict, metric: str) -> float | None:
+    """What the last quarter of a training added to its score; None where nothing was tested before it."""
+    epochs, scores = curves["test_epoch"], curves[f"test_{metric}"]
+    before = [score for epoch, score in zip(epochs, scores, strict=True) if epoch <= 0.75 * epochs[-1]]
+    return scores[-1] - before[-1] if before else None
 
 
 def standing(run: Run, look: Look | None = None) -> tuple[bool, str | None]:
@@ -52,6 +63,7 @@ def _row(run: MethodRun, look: Look) -> dict:
             "accuracy": content["last"][metric],
             "best_accuracy": content["best"][metric],
             "median_accuracy": median(content["curves"][f"test_{metric}"][-LAST:]),
+            "late_change": _late_change(content["curves"], metric),
             **{score: content["last"].get(score) for score in SCORES},
             "epochs": content["last"]["epoch"],
             "frames": content["cost"]["frames"],

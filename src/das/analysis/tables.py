@@ -22,13 +22,14 @@ def accuracy_table(study: Study) -> pd.DataFrame:
     Accuracies and differences are in percent and percentage points; `difference` is paired with the study's reference
     method on the same seeds; `p_value` is its paired t test's, `p_holm` corrected for the number of the table's
     comparisons; `noise` is what the reference shows against itself (`das.analysis.statistics.noise_floor`).
-    `median_accuracy` is the mean over seeds of the last ten epochs' median. `train_frames` is relative to the
-    reference; `equal_epochs`, `equal_training` and `equal_test` say whether these are the reference's, the latter two
-    in frames that pass a network (a test of another method's weights has that one's training). `search_s`, `train_s`,
-    `test_s` are seconds on the device (`das.analysis.results.numbers`). `older_code` counts the numbers that were made
-    by other code than the present; `recorded` those that were put back (`das.study.recorded`); `refused` those that are
-    there and cannot stand for the study (`das.study.results.fault`), which count as not run, and `refused_because` says
-    why. `tuned` is False where the study's tuning chooses a recipe for the method and none is layered over the study.
+    `median_accuracy` is the mean over seeds of the last ten epochs' median, `late_change` what the last quarter of the
+    epochs added. `train_frames` is relative to the reference; `equal_epochs`, `equal_training` and `equal_test` say
+    whether these are the reference's, the latter two in frames that pass a network (a test of another method's weights
+    has that one's training). `search_s`, `train_s`, `test_s` are seconds on the device
+    (`das.analysis.results.numbers`). `older_code` counts the numbers that were made by other code than the present;
+    `recorded` those that were put back (`das.study.recorded`); `refused` those that are there and cannot stand for the
+    study (`das.study.results.fault`), which count as not run, and `refused_because` says why. `tuned` is False where
+    the study's tuning chooses a recipe for the method and none is layered over the study.
     """
     everything = results.numbers(study)
     rows = []
@@ -54,6 +55,7 @@ def accuracy_table(study: Study) -> pd.DataFrame:
                 _by_seed(made), _by_seed(against)
             ),
             "noise": noise_floor(_by_split(against), len(made.merge(against, on="seed"))),
+            "late_change": 100 * made.late_change.astype(float).mean(),
             "balanced_accuracy": 100 * made.balanced_accuracy.astype(float).mean(),
             "calibration_error": 100 * made.calibration_error.astype(float).mean(),
             "median_accuracy": 100 * made.median_accuracy.astype(float).mean(),
