@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from das.analysis import published, results
-from das.analysis.figures import accuracy_against_compute
+from das.analysis.figures import accuracy_against_compute, training_curves
 from das.analysis.published import COLUMNS, known_as, published_table, read_published
 from das.analysis.searches import search_cost_table
 from das.analysis.statistics import holm, noise_floor, paired_p_value
@@ -81,6 +81,7 @@ def made(tmp_path, monkeypatch, leave):
             "best": {"epoch": curve.index(best) + 1, "accuracy": best, "loss": 1.0},
             "cost": {"frames": 1 if trained else 4, "train_frames": 3000 if trained else 0, "parameters": 5},
             "curves": {
+                "train_loss": [2.0, 1.0, 0.5],
                 "test_epoch": list(range(1, len(curve) + 1)),
                 "test_accuracy": curve,
                 "test_loss": [1.0] * len(curve),
@@ -200,6 +201,17 @@ def test_everything_is_written_and_what_was_not_run_says_so(made, tmp_path):
     assert "not run" in (tmp_path / "tables" / "published.md").read_text()
     assert not results.numbers(made).made.any()
     accuracy_against_compute(made)
+
+
+def test_the_curves_figure_shows_mean_and_range_of_every_training(made):
+    losses, scores = training_curves(made).axes
+    shown = {line.get_label(): line for line in scores.get_lines()}
+    assert list(shown) == ["Single frame", "CutMix", "AutoMix"]
+    assert shown["Single frame"].get_ydata() == pytest.approx([20, 160 / 3, 170 / 3])
+    assert list(shown["Single frame"].get_xdata()) == [1, 2, 3]
+    (band, *_) = (area.get_paths()[0].vertices for area in scores.collections)
+    assert sorted(set(band[band[:, 0] == 2][:, 1].round(6))) == pytest.approx([40, 70])
+    assert [list(line.get_ydata()) for line in losses.get_lines()] == [[2.0, 1.0, 0.5]] * 3
 
 
 def test_the_compute_figure_shows_every_method_at_its_cost(made):
