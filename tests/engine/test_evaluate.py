@@ -13,7 +13,7 @@ from das.engine.evaluate import evaluate
 from das.engine.lr_schedules import learning_rate
 from das.errors import DasError
 from das.study.schema import Architecture, Compute, Recipe
-from das.tasks.classification import DasModel
+from das.tasks.classification import Accuracy, DasModel
 from das.video.policy import Policy
 
 CLASSES = tuple("abcdefghij")
@@ -42,6 +42,38 @@ def test_evaluation_agrees_with_one_image_at_a_time():
         losses.append((torch.logsumexp(logits, 0) - logits[label]).item())
     assert result["accuracy"] == hits / len(data)
     assert result["loss"] == pytest.approx(sum(losses) / len(losses), rel=1e-5)
+
+
+def test_scores_by_class_and_calibration_are_those_of_the_definitions():
+    score, draws = Accuracy(), torch.Generator().manual_seed(4)
+    logits = 3 * torch.randn(200, 5, generator=draws, dtype=torch.float64)
+    labels = torch.randint(0, 4, (200,), generator=draws)  # no image of class 4
+    for part, own in zip(logits.split(37), labels.split(37), strict=True):
+        score.add(part, own)
+    result = score.result()
+    by_class: dict[int, list[bool]] = {name: [] for name in range(5)}
+    bins: dict[int, list[tuple[float, bool]]] = {}
+    for row, label in zip(logits.tolist(), labels.tolist(), strict=True):
+        powers = [math.exp(value) for value in row]
+        confidence, hit = max(powers) / sum(powers), row.index(max(row)) == label
+        by_class[label].append(hit)
+        bins.setdefault(math.ceil(15 * confidence), []).append((confidence, hit))
+    shares = [sum(hits) / len(hits) for hits in by_class.values() if hits]
+    assert result["class_accuracy"] == [*(pytest.approx(share) for share in shares), None]
+    assert result["balanced_accuracy"] == pytest.approx(sum(shares) / 4)
+    assert result["accuracy"] == pytest.approx(sum(map(sum, by_class.values())) / 200)
+    gaps = [abs(sum(hit - confidence for confidence, hit in one)) / 200 for one in bins.values()]
+    assert result["calibration_error"] == pytest.approx(sum(gaps))
+
+
+def test_certain_and_even_predictions_have_the_calibration_that_they_should():
+    labels = torch.arange(4) % 2
+    score = Accuracy()
+    score.add(torch.tensor([[1e4, 0.0]]).expand(4, 2), labels)  # certain, right half of the time
+    assert score.result()["calibration_error"] == 0.5
+    even = Accuracy()
+    even.add(torch.zeros(4, 2), labels)  # confidence 1/2, right half of the time
+    assert even.result()["calibration_error"] == 0.0
 
 
 def test_normalization_comes_after_the_image_to_video_step_so_that_the_outside_is_black():

@@ -10,10 +10,11 @@ from das.study import (
     of_policy,
     of_study,
     of_tuning,
+    recorded,
     registry,
     results,
 )
-from das.study.runs import searched_policies, searches_of
+from das.study.runs import searched_policies, searches_of, tunings_of
 from das.study.sources import fetched
 
 STUDY_FILES = ["params.yaml", *workflow.config_settings.configfiles]
@@ -23,10 +24,14 @@ if workflow.config_settings.config:
     )
 try:
     STUDY = load_study(STUDY_FILES)
+    REFUSED = recorded.place(STUDY) if workflow.is_main_process else []
     UNFIT = results.audit(STUDY) if workflow.is_main_process else {}
     AGAIN = results.newer_than(UNFIT)
 except DasError as error:
     raise WorkflowError(str(error))
+
+# Recorded results are put in empty places first; which of them are not the study's is said.
+print(*REFUSED, sep="\n", file=sys.stderr, end="\n" if REFUSED else "")
 
 # What stands in a place and cannot stand for it (other settings, other images, edited, damaged) is named and made again.
 for path, why in UNFIT.items():
@@ -57,6 +62,7 @@ wildcard_constraints:
     dataset=one_of(STUDY.datasets),
     backbone=one_of(STUDY.backbones),
     seed=r"\d+",
+    split=r"|\.split\d+",
 
 
 def once_made(outputs, inputs):
@@ -90,11 +96,14 @@ def data_mark(wildcards):
 
 
 def card(wildcards):
-    return str(results.card_path(NAME, wildcards.dataset))
+    """Of the data set as a run reads it, which for a tuning the study names."""
+    seed = wildcards.get("seed", STUDY.tuning.seed if STUDY.tuning else 0)
+    return str(results.card_path(STUDY, wildcards.dataset, int(seed)))
 
 
 def card_again(wildcards):
-    return AGAIN.get(card(wildcards), [])
+    path = f"results/data/{NAME}/{wildcards.dataset}{wildcards.split}.json"
+    return AGAIN.get(path, [])
 
 
 def policy_again(wildcards):

@@ -28,7 +28,7 @@ rule tune:
     log:
         f"results/logs/tuning/{NAME}/{{dataset}}/{{backbone}}/{{method}}.log",
     wildcard_constraints:
-        method=one_of(STUDY.tuning.grids),
+        method=one_of(run.name for run in tunings_of(STUDY)),
     conda:
         "../envs/das.yaml"
     threads: STUDY.compute.threads
@@ -44,12 +44,7 @@ rule tune:
 rule chosen_settings:
     """Write the best settings of every tuned method as a study file, to be layered over the study."""
     input:
-        expand(
-            TRIALS[0],
-            dataset=GRID.datasets,
-            backbone=GRID.backbones,
-            method=STUDY.tuning.grids,
-        ),
+        [str(run.main) for run in tunings_of(STUDY)],
     output:
         f"results/tuning/{NAME}.yaml",
     log:
