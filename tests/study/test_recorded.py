@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from das.cli import runs as commands
 from das.analysis import results as analysis
 from das.analysis.tables import accuracy_table, readable_accuracy
+from das.cli import runs as commands
 from das.errors import DasError
 from das.study import load_study, recorded, results
 from das.study.runs import PolicyRun
