@@ -65,8 +65,8 @@ def accuracy(study: Study, dataset: str, policy: Policy, seed: int) -> float:
 
 
 def same_conditions(study: Study, dataset: str, recorded: pd.DataFrame) -> bool:
-    """Whether a training of the record (identical frames, first seed) comes out here as recorded, to half a point: other
-    processors round differently, other images give other accuracies altogether."""
+    """Whether a training of the record (identical frames, first seed) comes out here as recorded, to half a point:
+    other processors round differently, other images give other accuracies altogether."""
     found = accuracy(study, dataset, bank(study)["identical"], study.policy_benchmark.training_seeds[0])
     print(f"{dataset}: identical frames {found:.4f}, recorded {recorded.seed0['identical']:.4f}", flush=True)
     return abs(found - recorded.seed0["identical"]) < 0.005
@@ -78,7 +78,7 @@ def seconds(row: dict) -> float:
 
 
 def remeasured(study: Study, dataset: str, method: str) -> dict:
-    """The measures of ``method`` (see `das.benchmark.report.summary`) over the study's seeds, and what they stand on."""
+    """Measures of ``method`` (see `das.benchmark.report.summary`) over the study's seeds, and what they stand on."""
     recorded = pd.read_csv(RECORD / f"{dataset}_{BACKBONE}" / "policies.csv").set_index("policy")
     columns = [f"seed{seed}" for seed in study.policy_benchmark.training_seeds]
     known = {row.digest: [getattr(row, column) for column in columns] for row in recorded.itertuples()}

@@ -29,7 +29,8 @@ class Landscape:
         return -accuracy, accuracy
 
     def tune_both(self, relaxed, decision, decisions, *step):
-        assert decision == len(self.tuned) and decisions == len(self.cell.edges) + 2
+        assert decision == len(self.tuned)
+        assert decisions == len(self.cell.edges) + 2
         self.tuned.append(step)
 
     def save(self):

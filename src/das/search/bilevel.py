@@ -229,9 +229,10 @@ class BilevelSearch:
     def tune_both(self, relaxed: Callable[[], Tensor], decision: int, decisions: int, *step: str | int) -> None:
         """Train weights and architecture in turn for `tune_epochs` epochs, after one of ``decisions`` of darts-pt.
 
-        Over all decisions the rate of the weights falls along one cosine, from a tenth of the search's (ruocwang/darts-pt,
-        sota/cnn/projection.py), with momentum anew at the first; alpha's optimizer is the search's. ``relaxed`` gives
-        the candidates' weights (edges, candidates), as a function of alpha. ``step`` seeds the batches.
+        Over all decisions the rate of the weights falls along one cosine, from a tenth of the search's, with momentum
+        anew at the first; alpha's optimizer is the search's (ruocwang/darts-pt, sota/cnn/projection.py, which makes
+        that schedule but never steps it). ``relaxed`` gives the candidates' weights (edges, candidates), as a function
+        of alpha. ``step`` seeds the batches.
         """
         count, start = self.settings.tune_epochs or 0, self.settings.weights.lr / 10
         if decision == 0:
