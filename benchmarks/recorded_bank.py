@@ -96,7 +96,7 @@ def remeasured(study: Study, dataset: str, method: str) -> dict:
                 row["accuracies"] = [accuracy(study, dataset, short, training_seed) for training_seed in training_seeds]
             row["fingerprint"] = fingerprint("search")
             publish(path, json.dumps(row, indent=1) + "\n")
-            print(dataset, method, seed, row["frames"], row["accuracies"], f"{row['device_s']:.0f} s", flush=True)
+            print(dataset, method, seed, row["frames"], row["accuracies"], f"{seconds(row):.0f} s", flush=True)
         rows.append(read_json(path))
 
     names = list(bank(study))
