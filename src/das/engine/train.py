@@ -120,9 +120,9 @@ def fit(run: TrainingRun, dataset: Dataset, policy: Policy | None, resume: Resum
         augment.start_epoch(steps, draws)
         objective.start_epoch(draws)
         batches = train_batches.epoch(generator(*paired, "epoch", epoch))
-        for step, (images, labels) in enumerate(epochs.batches(batches, len(train_batches)), start=1):
-            progress = epoch + step / len(train_batches)
-            optimizer.lr = learning_rate(recipe, run.epochs, progress)
+        for step, (images, labels) in enumerate(epochs.batches(batches, len(train_batches))):
+            done, share = epoch + step / len(train_batches), 1 / len(train_batches)
+            optimizer.lr = learning_rate(recipe, run.epochs, done, share)
             optimizer.zero_grad()
             for loss in objective.losses(images, labels, draws):
                 loss.backward()
@@ -130,7 +130,7 @@ def fit(run: TrainingRun, dataset: Dataset, policy: Policy | None, resume: Resum
             if recipe.clip_norm:
                 nn.utils.clip_grad_norm_(parameters, recipe.clip_norm)
             optimizer.step()
-            objective.after_step(progress / run.epochs)
+            objective.after_step(done / run.epochs)
         mean_loss = float(total) / len(train_batches)
         if not math.isfinite(mean_loss):
             raise DasError(f"{run.number}: the loss is {mean_loss} in epoch {epoch + 1}; lower recipes.*.lr")
