@@ -117,7 +117,7 @@ def fit(run: TrainingRun, dataset: Dataset, policy: Policy | None, resume: Resum
         objective.train()
         total = torch.zeros((), device=device)
         draws = run.generator("method", epoch)
-        augment.start_epoch(steps, draws)
+        augment.start_epoch(steps, draws, (epoch + 1) / run.epochs)
         objective.start_epoch(draws)
         batches = train_batches.epoch(generator(*paired, "epoch", epoch))
         for step, (images, labels) in enumerate(epochs.batches(batches, len(train_batches))):
