@@ -54,10 +54,27 @@ COMPONENTS = [
         "scale by chance, then cut a window",
         {
             "size": _SIZE,
-            "base": Option(Count, meaning="pixels of the shorter side at scale 1"),
+            "base": Option(Count, meaning="pixels of the side that is scaled, at scale 1"),
             "scale": Option(Ratio, (0.5, 2.0), "times base"),
+            "side": Option(Literal["shorter", "longer"], "shorter", "of the image, which is scaled"),
         },
         _MASKS | {"frames": True},
+    ),
+    Entry(
+        "augmentation",
+        "random_rotation",
+        "das.augment.joint:RandomRotation",
+        "turn about the center, by whole degrees",
+        {"degrees": Option(Annotated[int, Field(ge=1, le=180)], meaning="at most, either way")},
+        _MASKS,
+    ),
+    Entry(
+        "augmentation",
+        "random_blur",
+        "das.augment.blur:RandomBlur",
+        "Gaussian blur",
+        {"sigma": Option(Positive, 1.0, "pixels, at most")},
+        _MASKS,
     ),
     # each image by itself
     Entry(
