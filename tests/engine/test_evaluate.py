@@ -1,7 +1,6 @@
 """Evaluation, checkpoints and schedules, against slow or closed forms."""
 
 import io
-import math
 
 import pytest
 import torch
@@ -10,9 +9,8 @@ from das.data.crops import Center, Native, Whole
 from das.data.sets import ImageSet
 from das.engine.checkpoint import _seal, checkpoint, load_model, weights_digest
 from das.engine.evaluate import evaluate
-from das.engine.lr_schedules import learning_rate
 from das.errors import DasError
-from das.study.schema import Architecture, Compute, Recipe
+from das.study.schema import Architecture, Compute
 from das.tasks.classification import Accuracy, DasModel
 from das.video.policy import Policy
 
@@ -141,21 +139,3 @@ def test_bad_checkpoints_are_named(tmp_path):
     torch.save({"weights": {}}, tmp_path / "foreign.pt")
     with pytest.raises(DasError, match=r"foreign\.pt: is no das-checkpoint of version 3"):
         load_model(tmp_path / "foreign.pt")
-
-
-def test_learning_rates_follow_their_closed_forms():
-    def recipe(**settings):
-        return Recipe(epochs=100, batch_size=10, lr=0.4, **settings)
-
-    cosine = recipe(schedule="cosine", warmup_epochs=20)
-    assert learning_rate(cosine, 100, 5) == pytest.approx(0.1)  # a quarter of the warm-up
-    assert learning_rate(cosine, 100, 60) == pytest.approx(0.2)  # half of the cosine
-    assert learning_rate(cosine, 100, 100) == pytest.approx(0, abs=1e-12)
-    step = recipe(schedule="step", step_epochs=30, step_factor=0.2)
-    assert [learning_rate(step, 100, e) for e in (0, 29.9, 30, 60, 90)] == pytest.approx(
-        [0.4, 0.4, 0.08, 0.016, 0.0032]
-    )
-    assert learning_rate(step, 400, 119) == 0.4  # four times the epochs: the steps come four times as late
-    assert learning_rate(recipe(schedule="poly", poly_power=0.9), 100, 50) == pytest.approx(0.4 * 0.5**0.9)
-    assert learning_rate(recipe(schedule="constant"), 100, 99) == 0.4
-    assert math.isclose(learning_rate(cosine, 100, 20), 0.4)

@@ -150,12 +150,12 @@ def fit(
         objective.train()
         total = torch.zeros((), device=device)
         draws = run.generator("method", epoch)
-        augment.start_epoch(steps, draws)
+        augment.start_epoch(steps, draws, (epoch + 1) / run.epochs)
         objective.start_epoch(draws)
         batches = train_batches.epoch(generator(*paired, "epoch", epoch))
-        for step, (images, labels) in enumerate(epochs.batches(batches, len(train_batches)), start=1):
-            progress = epoch + step / len(train_batches)
-            optimizer.lr = learning_rate(recipe, run.epochs, progress)
+        for step, (images, labels) in enumerate(epochs.batches(batches, len(train_batches))):
+            done, share = epoch + step / len(train_batches), 1 / len(train_batches)
+            optimizer.lr = learning_rate(recipe, run.epochs, done, share)
             optimizer.zero_grad()
             for loss in objective.losses(images, labels, draws):
                 loss.backward()
@@ -163,7 +163,7 @@ def fit(
             if recipe.clip_norm:
                 nn.utils.clip_grad_norm_(parameters, recipe.clip_norm)
             optimizer.step()
-            objective.after_step(progress / run.epochs)
+            objective.after_step(done / run.epochs)
         mean_loss = float(total) / len(train_batches)
         if not math.isfinite(mean_loss):
             raise Diverged(f"{run.number}: the loss is {mean_loss} in epoch {epoch + 1}; lower recipes.*.lr")

@@ -138,7 +138,7 @@ class Recipe(Section):
     momentum: Below1 = Field(0.9, description="of SGD; the first beta of AdamW")
     weight_decay: NonNegative = Field(0.0, description="L2 penalty of SGD; decoupled in AdamW")
     schedule: str = Field("cosine", description="how the learning rate falls after the warm-up")
-    warmup_epochs: NonNegative = Field(0, description="in which the learning rate rises from 0")
+    warmup_epochs: NonNegative = Field(0, description="in which the learning rate rises, linearly")
     step_epochs: Count = Field(30, description="between the drops of schedule `step`")
     step_factor: Positive = Field(0.2, description="of one drop of schedule `step`")
     poly_power: Positive = Field(0.9, description="of schedule `poly`")
