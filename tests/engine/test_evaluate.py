@@ -1,6 +1,7 @@
 """Evaluation, checkpoints and schedules, against slow or closed forms."""
 
 import io
+import math
 
 import pytest
 import torch
