@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from das import tasks
+from das.data.crops import as_described, described
 from das.engine.resume import torch_bytes
 from das.errors import DasError
 from das.study.registry import wanted
@@ -21,7 +22,8 @@ from das.tasks.classification import DasModel
 from das.video.policy import Policy
 
 FORMAT = "das-checkpoint"
-VERSION = 2
+VERSION = 3
+READ = (2, 3)  # version 2 does not say how pictures were framed
 
 
 def weights_digest(model: DasModel) -> str:
@@ -39,6 +41,8 @@ def checkpoint(model: DasModel) -> bytes:
         "classes": list(model.classes),
         "mean": model.mean,
         "std": model.std,
+        "framing": described(model.framing) if model.framing else None,
+        "colors": model.colors,
         "weights": {name: tensor.detach().cpu() for name, tensor in model.network.state_dict().items()},
     }
     return torch_bytes(content | {"sha256": _seal(content)})
@@ -66,6 +70,9 @@ def load_model(path: str | Path, policy: Policy | None = None, consensus: str | 
             if name in content["weights"] and content["weights"][name].dtype != own.dtype:  # torch would convert it
                 raise DasError(f"weights: {name}: is {content['weights'][name].dtype}; should be {own.dtype}")
         model.network.load_state_dict(content["weights"])
+        if framing := content.get("framing"):
+            model.framing = as_described(framing)
+        model.colors = content.get("colors")
     except ValidationError as error:
         where = ".".join(map(str, error.errors()[0]["loc"]))
         raise DasError(f"{path}: architecture.{where}: {wanted(error.errors()[0])}") from None
@@ -89,7 +96,7 @@ def _read(path: Path) -> dict[str, Any]:
     except Exception as error:  # torch raises nearly anything, and advises to trust what it refused
         reason = "holds more than weights" if isinstance(error, pickle.UnpicklingError) else type(error).__name__
         raise DasError(f"{path}: is damaged ({reason}); delete it and make it again") from None
-    if not isinstance(content, dict) or (content.get("format"), content.get("version")) != (FORMAT, VERSION):
+    if not isinstance(content, dict) or content.get("format") != FORMAT or content.get("version") not in READ:
         raise DasError(f"{path}: is no {FORMAT} of version {VERSION}; delete it and make it again")
     _check_shape(path, content)
     seal = content.pop("sha256", None)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from das.data.batches import Batches
-from das.data.crops import IGNORE
+from das.data.crops import IGNORE, Native
 from das.data.sets import FileSet, ImageSet
 from das.errors import DasError
 from das.models.segmentation import segmenter
@@ -102,6 +102,11 @@ class SegmentationModel(DasModel):
         if isinstance(images, FileSet):
             images, batch_size = images.native(), 1
         return super().batches(images, batch_size, device)
+
+    @staticmethod
+    def tested_framing(images: ImageSet | FileSet) -> Native:
+        """Pictures in their own size."""
+        return Native()
 
     def predict(self, images: Tensor) -> Tensor:
         """Images (B, C, H, W) of any size to logits (B, K, H, W) as the recipe tests.
