@@ -74,7 +74,8 @@ class FileSet:
     ``files`` (N) lie below ``root``; ``targets`` is int64 (N,), or for segmentation the N mask files. ``share`` of the
     shorter side is what evaluation sees of an image (its central square); with masks it sees the whole image, and
     ``classes`` is their number, which every value but IGNORE must stay below. With ``size`` None images and masks keep
-    their own sizes, for batches of one.
+    their own sizes, for batches of one. ``upright`` applies images' EXIF orientation, which published sets' results
+    were measured without.
     """
 
     root: Path
@@ -84,6 +85,7 @@ class FileSet:
     share: float = 1.0
     device: torch.device | str = "cpu"
     classes: int | None = None
+    upright: bool = False
 
     AHEAD = 2  # batches that are decoded before they are asked for
 
@@ -140,7 +142,7 @@ class FileSet:
     def item(self, index: int, framing: Framing, draws: Sequence[float]) -> tuple[Tensor, Tensor]:
         """Return image uint8 (3, S, S) and its target: int64 (), or mask int64 (S, S); native ones are (H, W)."""
         file = self.files[index]
-        picture = decode.image(file.read_bytes(), file)
+        picture = decode.image(file.read_bytes(), file, self.upright)
         height, width = picture.shape[1:]
         box = framing.box(height, width, draws)
         if not self.masked:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from das.data import decode, splits
+from das.data import decode, pictures, splits
 from das.data.crops import Center
 from das.data.sets import Dataset, FileSet, ImageSet
 from das.errors import DasError
@@ -41,12 +41,12 @@ def _folders(root: Path) -> tuple[str, ...]:
 def _listed(part: Path, classes: tuple[str, ...], root: Path, size: int) -> FileSet:
     files, labels = [], []
     for label, name in enumerate(classes):
-        found = sorted(file for file in (part / name).rglob("*") if file.suffix.lower() in decode.SUFFIXES)
+        found = sorted(file for file in (part / name).rglob("*") if file.suffix.lower() in pictures.SUFFIXES)
         if not found:
-            raise DasError(f"{part / name}: holds no image ({', '.join(sorted(decode.SUFFIXES))})")
+            raise DasError(f"{part / name}: holds no image ({', '.join(sorted(pictures.SUFFIXES))})")
         files += found
         labels += [label] * len(found)
-    return FileSet(root, tuple(files), torch.tensor(labels), size)
+    return FileSet(root, tuple(files), torch.tensor(labels), size, upright=True)
 
 
 def _settle(listed: FileSet, stream: bool, damaged: str) -> FileSet | ImageSet:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from das.data import decode
+from das.data import pictures
 from das.data.prepared import damaged as find_damaged
 from das.data.prepared import drop_damaged
 from das.data.sets import Dataset, FileSet
@@ -26,9 +26,9 @@ def read(reader: str, root: Path, options: dict) -> Dataset:
 
     def split(name: str) -> FileSet:
         images = root / name / "images"
-        files = sorted(f for f in images.glob("*") if f.suffix.lower() in decode.SUFFIXES)
+        files = sorted(f for f in images.glob("*") if f.suffix.lower() in pictures.SUFFIXES)
         if not files:
-            raise DasError(f"{images}: holds no image ({', '.join(sorted(decode.SUFFIXES))})")
+            raise DasError(f"{images}: holds no image ({', '.join(sorted(pictures.SUFFIXES))})")
         pairs = matched(root, files, [root / name / "masks" / f"{f.stem}.png" for f in files], options["size"], classes)
         if options["damaged"] == "refuse":  # when it is reached
             return pairs
