@@ -82,6 +82,28 @@ def fetch(dataset: Dataset, study_files: StudyFiles = PARAMS):
 
 
 @app.command()
+def check(
+    path: Annotated[Path, typer.Argument(help="A folder or an archive of images, or of images and masks.")],
+    labels: Annotated[
+        str | None, typer.Option(help="A CSV in it of file,label[,split]; by default labels.csv.")
+    ] = None,
+    test_fraction: Annotated[float, typer.Option(min=0.01, max=0.99, help="Held out, without test images.")] = 0.2,
+    sheet: Annotated[Path | None, typer.Option(help="Write a picture of some images of each class here.")] = None,
+):
+    """Look at every file of your own images before any study: how many of each class, what is ignored, what is damaged.
+    Exit status 1 if anything would stop a training.
+
+    Example: das check photos --sheet sheet.png
+    """
+    from das.data.check import check
+
+    found = check(path, labels, test_fraction, sheet)
+    print("\n".join([*found.lines, *(f"fault: {fault}" for fault in found.faults)]))
+    print(f"{len(found.faults)} faults")
+    raise typer.Exit(1 if found.faults else 0)
+
+
+@app.command()
 def describe(dataset: Dataset, study_files: StudyFiles = PARAMS):
     """Measure mean and standard deviation of a data set's training images, once for all runs.
 

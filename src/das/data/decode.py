@@ -5,11 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from das.data import pictures
+from das.data import masks, pictures
 from das.data.pictures import Damaged
 from das.errors import DasError
 
@@ -41,12 +40,9 @@ def _plain(picture: pictures.Image.Image) -> bool:
     return picture.format == "PNG" and not pictures.deep(picture) and not picture.has_transparency_data
 
 
-def mask(content: bytes, origin: str | Path) -> Tensor:
-    """Decode a one-channel or palette PNG to its values, uint8 (H, W). Raises `Damaged` as `image` does."""
-    with pictures.opened(content, origin) as picture:
-        if picture.mode not in ("P", "L", "1"):
-            raise Damaged(f"{origin}: mode {picture.mode}; a mask is a gray or palette PNG whose values are classes")
-        return torch.from_numpy(np.array(picture, dtype=np.uint8))
+def mask(content: bytes, origin: str | Path, table: masks.Table = masks.VALUES) -> Tensor:
+    """Decode a mask to labels, uint8 (H, W), by ``table``. Raises `Damaged` as `das.data.masks.Table.read` does."""
+    return torch.from_numpy(table.read(content, origin))
 
 
 def attempt(work: Callable[[Any], Any], items: Sequence, workers: int | None = None) -> list:

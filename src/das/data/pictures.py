@@ -41,6 +41,14 @@ class Damaged(DasError):
     """An image that cannot be decoded."""
 
 
+def content(path: Path) -> bytes:
+    """The bytes of an image file. Raises `Damaged` where it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise Damaged(f"{path}: cannot be read ({error.strerror})") from None
+
+
 @contextmanager
 def opened(content: bytes, origin: str | Path) -> Iterator[Image.Image]:
     """Yield the first picture of ``content``, whose header alone is read so far.

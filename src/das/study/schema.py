@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from das.study import registry
-from das.study.values import AtLeast2, Below1, Count, Fraction, Name, NonNegative, NonNegativeInt, Part, Positive
+from das.study.values import AtLeast2, Below1, Count, Fraction, Name, NonNegative, NonNegativeInt, Part, Positive, Size
 
 
 class Section(BaseModel):
@@ -74,12 +74,12 @@ class Dataset(Section):
         return self.entry.facts.get("task", "classification")
 
     @property
-    def size(self) -> int | None:
-        """The side that images are read at; None where only the files tell."""
+    def size(self) -> int | list[int] | None:
+        """The side, or height and width, that images are read at; None where only the files tell."""
         size = self.options.get("size", self.entry.facts.get("size"))
         if size is None and "size" in self.entry.options:
             size = self.entry.options["size"].default
-        return size if type(size) is int else None
+        return size if isinstance(size, int | list) else None
 
 
 class Head(Section):
@@ -295,4 +295,4 @@ class Architecture(Section):
     fusion_options: dict[str, Any] = {}
     consensus: str = "mean_logits"
     segmentation: SegmentationRecipe | None = None
-    image_size: int | None = None
+    image_size: Size | None = None

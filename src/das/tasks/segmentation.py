@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from das.data.batches import Batches
-from das.data.crops import IGNORE
+from das.data.crops import IGNORE, Whole, sides
 from das.data.sets import FileSet, ImageSet
 from das.errors import DasError
 from das.models.segmentation import segmenter
@@ -38,7 +38,8 @@ class SegmentationModel(DasModel):
         self.consensus = DenseConsensus(architecture.consensus, self.policy)
         self.frozen = architecture.segmentation.batch_norm == "frozen"
         self.evaluation = architecture.segmentation.evaluation
-        self.side = architecture.image_size if self.evaluation.size == "training" else None
+        size = architecture.image_size if self.evaluation.size == "training" else None
+        self.framing = Whole(size) if size else None  # how training saw images from files
 
     def build(self, architecture: Architecture) -> nn.Module:
         return segmenter(
@@ -107,38 +108,40 @@ class SegmentationModel(DasModel):
         """Images (B, C, H, W) of any size to logits (B, K, H, W) as the recipe tests.
 
         Probabilities are averaged over windows, mirrored copies and scales (hszhao/semseg). With the recipe's
-        ``evaluation.size`` `training`, images from files are first scaled to the squares that training saw of them, and
+        ``evaluation.size`` `training`, images from files are first scaled as training saw them, and
         predictions are brought back to the images' size.
         """
         window, scales, flip = self.evaluation.window, self.evaluation.scales, self.evaluation.flip
-        if self.side is None and window is None and tuple(scales) == (1.0,) and not flip:
+        if self.framing is None and window is None and tuple(scales) == (1.0,) and not flip:
             return self(images)
         size, total = images.shape[2:], 0
         for scale in scales:
-            zoom = scale * self.side / max(size) if self.side else scale
+            zoom = scale
+            if self.framing:
+                zoom = min(scale * side / length for side, length in zip(sides(self.framing.size), size, strict=True))
             lengths = [max(1, round(zoom * length)) for length in size]
             scaled = _resized(images, lengths, antialias=True)
-            side = window or (max(lengths) if self.side else None)
+            seen = (window, window) if window else self.framing.box(*lengths)[2:] if self.framing else None
             for mirrored in (False, True)[: 1 + flip]:
-                probabilities = self._windows(scaled.flip(-1) if mirrored else scaled, side)
+                probabilities = self._windows(scaled.flip(-1) if mirrored else scaled, seen)
                 probabilities = probabilities.flip(-1) if mirrored else probabilities
                 total = total + _resized(probabilities, size)
         return (total / total.sum(1, keepdim=True)).clamp_min(torch.finfo(total.dtype).tiny).log()
 
-    def _windows(self, images: Tensor, side: int | None) -> Tensor:
-        """Probabilities (B, K, H, W): means over the windows that cover a pixel; no ``side``: the image is the window.
+    def _windows(self, images: Tensor, window: tuple[int, int] | None) -> Tensor:
+        """Probabilities (B, K, H, W): means over the windows that cover a pixel; None: the image is the window.
 
         A window that is larger than the image reaches beyond its right and bottom, where it is black as in training.
         """
-        if side is None:
+        if window is None:
             return self(images).softmax(1)
-        height, width = images.shape[2:]
-        images = F.pad(images, (0, max(side - width, 0), 0, max(side - height, 0)))
+        (height, width), (rows, columns) = images.shape[2:], window
+        images = F.pad(images, (0, max(columns - width, 0), 0, max(rows - height, 0)))
         total = images.new_zeros(len(images), len(self.classes), *images.shape[2:])
         count = images.new_zeros(images.shape[2:])
-        for top in _starts(images.shape[2], side):
-            for left in _starts(images.shape[3], side):
-                part = (..., slice(top, top + side), slice(left, left + side))
+        for top in _starts(images.shape[2], rows):
+            for left in _starts(images.shape[3], columns):
+                part = (..., slice(top, top + rows), slice(left, left + columns))
                 total[part] += self(images[part].contiguous()).softmax(1)
                 count[part] += 1
         return (total / count)[..., :height, :width]
