@@ -84,7 +84,7 @@ def messy(tmp_path_factory) -> Path:
         "page.jpg": b"<!DOCTYPE html><html>404</html>",
         "phone.heic": b"\0\0\0\x1cftypheic",
         "phone.jpg": b"\0\0\0\x1cftypheic" + bytes(40),
-        "bomb.png": b"\x89PNG\r\n\x1a\n\0\0\0\r" + header + struct.pack(">I", zlib.crc32(header)),
+        "bomb.png": b"\x89PNG\r\n\x1a\n\0\0\0\r" + header + struct.pack(">I", zlib.crc32(header)) + b"\0\0\0\0IDAT",
         "notes.txt": b"",
         "nameless": b"",
         "._0.png": b"Mac OS X",
