@@ -100,6 +100,8 @@ def table(classes: Sequence[str], values: Mapping[Any, str] | None, ignore: Sequ
 
 
 def _values(picture: pictures.Image.Image, origin: str | Path) -> np.ndarray:
+    if picture.format == "GIF":  # whose writers number colors as they like: only the colors say what is meant
+        picture = picture.convert("RGB")
     if picture.mode in ("P", "L", "1"):
         return np.array(picture, np.uint8)
     if picture.mode.startswith("I"):

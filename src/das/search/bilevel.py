@@ -54,7 +54,7 @@ class BilevelSearch:
         self.cell = Cell(**run.cell.model_dump(), seed=run.seed_for("cell")).to(self.device)
         still = Policy.replicate(self.cell.family.frames)
         self.model = tasks.model(run.architecture, still, images.classes, *images.mean_std).to(self.device)
-        self.criterion = self.model.criterion()
+        self.criterion = self.model.criterion().to(self.device)
         relaxation = registry.lookup("relaxation", self.settings.relaxation)
         self.relax, self.learns = relaxation.load(), relaxation.facts.get("learns", True)
         self.architecture = list(self.cell.parameters())

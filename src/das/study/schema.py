@@ -122,6 +122,9 @@ class SegmentationRecipe(Section):
     auxiliary_weight: NonNegative = Field(0.4, description="of the auxiliary head's loss")
     head_lr: Positive = Field(1.0, description="times the learning rate, for both heads")
     batch_norm: Literal["train", "frozen"] = Field("train", description="frozen: running statistics stay as they are")
+    class_weights: dict[str, Positive] = Field(
+        {}, exclude_if=lambda weights: not weights, description="class: weight of its pixels in the loss; others 1"
+    )
     evaluation: DenseEvaluation = Field(DenseEvaluation(), description="how a test predicts")
 
 

@@ -82,7 +82,12 @@ class SegmentationModel(DasModel):
         return fused if self.training else fused[0]
 
     def criterion(self, label_smoothing: float = 0.0) -> nn.Module:
-        return DenseLoss(self.architecture.segmentation.auxiliary_weight, label_smoothing)
+        recipe = self.architecture.segmentation
+        if unknown := set(recipe.class_weights) - set(self.classes):
+            key = f"segmentation.class_weights.{min(unknown)}"
+            raise DasError(f"{key}: is no class; should be one of {', '.join(self.classes)}")
+        weights = [recipe.class_weights.get(name, 1.0) for name in self.classes] if recipe.class_weights else None
+        return DenseLoss(recipe.auxiliary_weight, label_smoothing, weights)
 
     def learning_rates(self) -> dict[nn.Parameter, float]:
         heads = (self.network.network.head, self.network.network.auxiliary)
@@ -162,11 +167,13 @@ def _starts(length: int, side: int) -> list[int]:
 
 
 class DenseLoss(nn.Module):
-    """Mean cross-entropy of a pixel, and ``auxiliary_weight`` times the auxiliary head's (Zhao et al. 2017: 0.4)."""
+    """Mean cross-entropy of a pixel, and ``auxiliary_weight`` times the auxiliary head's (Zhao et al. 2017: 0.4). With
+    ``weights``, one a class, the mean is weighted by the weight of each pixel's label."""
 
-    def __init__(self, auxiliary_weight: float, label_smoothing: float):
+    def __init__(self, auxiliary_weight: float, label_smoothing: float, weights: Sequence[float] | None = None):
         super().__init__()
         self.auxiliary_weight, self.label_smoothing = auxiliary_weight, label_smoothing
+        self.register_buffer("weights", torch.tensor(weights) if weights else None, persistent=False)
 
     def forward(self, logits: Tensor | tuple[Tensor, Tensor], labels: Tensor) -> Tensor:
         """Logits (B, K, H, W), alone or with the auxiliary head's, and label maps (B, H, W) to a scalar.
@@ -181,5 +188,8 @@ class DenseLoss(nn.Module):
         return loss
 
     def _mean(self, logits: Tensor, labels: Tensor) -> Tensor:
-        total = cross_entropy(logits.float(), labels, reduction="sum", label_smoothing=self.label_smoothing)
-        return total / (labels != IGNORE).sum().clamp_min(1)
+        how = {"reduction": "sum", "label_smoothing": self.label_smoothing, "weight": self.weights}
+        total, counted = cross_entropy(logits.float(), labels, **how), labels != IGNORE
+        if self.weights is None:
+            return total / counted.sum().clamp_min(1)
+        return total / self.weights[labels[counted]].sum().clamp_min(torch.finfo(total.dtype).tiny)
