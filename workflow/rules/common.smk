@@ -59,7 +59,16 @@ wildcard_constraints:
 
 
 # Inputs of searches, trainings and tests are `ancient`: whether a result still stands is asked of its content, above,
-# and not of the age of files, which copying and restoring change. What cannot stand has one more input, a newer one.
+# and not of the age of files, which copying and restoring change. What cannot stand has one more input, a newer one; and
+# its inputs are not ancient, because of a job whose ancient input is remade Snakemake asks nothing more.
+
+
+def inputs_of(run, paths):
+    """``paths`` as inputs of the run."""
+    stands = str(run.main) not in AGAIN and all(
+        path.exists() for path in run.files.values()
+    )
+    return [ancient(path) if stands else path for path in paths]
 
 
 def method_run(wildcards):
@@ -70,6 +79,10 @@ def method_run(wildcards):
 def policy_run(wildcards):
     where = (wildcards.dataset, wildcards.backbone)
     return of_policy(STUDY, *where, wildcards.policy, wildcards.seed)
+
+
+def tuning_run(wildcards):
+    return of_tuning(STUDY, wildcards.dataset, wildcards.backbone, wildcards.method)
 
 
 def data_mark(wildcards):
@@ -101,12 +114,27 @@ def data_files(wildcards):
     ]
 
 
+def files_read(run):
+    """The files of other runs that a run reads: its policy, another method's weights."""
+    return [str(other.files[role]) for role, other in run.reads.items()]
+
+
 def read_files(wildcards):
-    """The files of other runs that a method reads: its policy, another method's weights."""
-    return [
-        ancient(str(other.files[role]))
-        for role, other in method_run(wildcards).reads.items()
-    ]
+    return files_read(method_run(wildcards))
+
+
+def policy_inputs(wildcards):
+    return data_mark(wildcards) + inputs_of(policy_run(wildcards), [card(wildcards)])
+
+
+def number_inputs(wildcards):
+    run = method_run(wildcards)
+    return data_mark(wildcards) + inputs_of(run, [card(wildcards), *files_read(run)])
+
+
+def tuning_inputs(wildcards):
+    run = tuning_run(wildcards)
+    return data_mark(wildcards) + inputs_of(run, [card(wildcards), *files_read(run)])
 
 
 def data_of_the_grid():

@@ -4,8 +4,7 @@
 rule train:
     """Train and test a network; the JSON repeats to the byte, the run record beside it says what it cost."""
     input:
-        data=data_files,
-        files=read_files,
+        files=number_inputs,
         again=number_again,
     output:
         number=f"results/numbers/{NAME}/{{dataset}}/{{backbone}}/{{method}}/seed{{seed}}.json",
@@ -33,8 +32,7 @@ rule train:
 rule evaluate:
     """Test another method's weights through this method's policy."""
     input:
-        data=data_files,
-        files=read_files,
+        files=number_inputs,
         again=number_again,
     output:
         number=f"results/numbers/{NAME}/{{dataset}}/{{backbone}}/{{method}}/seed{{seed}}.json",

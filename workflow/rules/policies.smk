@@ -4,7 +4,7 @@
 rule search:
     """Search a policy on the training set's two halves; its history, cost and halves stand beside it."""
     input:
-        data=data_files,
+        files=policy_inputs,
         again=policy_again,
     output:
         policy=f"results/policies/{NAME}/{{dataset}}/{{backbone}}/{{policy}}/seed{{seed}}.yaml",

@@ -16,7 +16,8 @@ def weights(wildcards):
 rule predictions:
     """Draw what a segmentation network predicts from each frame, back in register, and fused."""
     input:
-        data=data_files,
+        data=data_mark,
+        card=card,
         checkpoint=weights,
         files=read_files,
     output:

@@ -1,22 +1,14 @@
 """Settings of methods, chosen on held-out training images (docs/protocol.md): `snakemake results/tuning`."""
 
 
-def tuned_files(wildcards):
-    """The policy that a tuned method's trials look through."""
-    run = of_tuning(STUDY, wildcards.dataset, wildcards.backbone, wildcards.method)
-    return [ancient(str(other.files[role])) for role, other in run.reads.items()]
-
-
 def tuning_again(wildcards):
-    run = of_tuning(STUDY, wildcards.dataset, wildcards.backbone, wildcards.method)
-    return AGAIN.get(str(run.main), [])
+    return AGAIN.get(str(tuning_run(wildcards).main), [])
 
 
 rule tune:
     """Try a method's settings on a part of the training set, and score them on the rest."""
     input:
-        data=data_files,
-        files=tuned_files,
+        files=tuning_inputs,
         again=tuning_again,
     output:
         trials=f"results/tuning/{NAME}/{{dataset}}/{{backbone}}/{{method}}.json",
