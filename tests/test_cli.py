@@ -1,6 +1,7 @@
 """The command line as a person meets it."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from das import cli
+from das.cli import runs
 from das.study import load_study
 from das.video.policy import Policy
 
@@ -31,6 +32,40 @@ def test_help_names_every_command_and_gives_an_example():
     assert "Example: das train fashion_mnist resnet8 das --seed 0" in das("train", "--help").stdout
 
 
+def test_help_answers_at_once():
+    """Within 0.3 s of processor time, which other processes do not lengthen: above all, without torch."""
+    before = os.times()
+    assert das("--help").returncode == 0
+    after = os.times()
+    assert (after.children_user - before.children_user) + (after.children_system - before.children_system) < 0.3
+
+
+def test_commands_work_from_below_the_project_and_from_elsewhere(tmp_path):
+    """The study and results are the project's; paths that are typed begin where they are typed."""
+    project, elsewhere = tmp_path / "project", tmp_path / "elsewhere"
+    (project / "notes/deep").mkdir(parents=True)
+    elsewhere.mkdir()
+    shutil.copy(ROOT / "params.yaml", project)
+    (project / "data").symlink_to(ROOT / "data")
+    own = "study: {name: own}\n"
+    (project / "notes/deep/own.yaml").write_text(own)
+    (elsewhere / "own.yaml").write_text(own.replace("own", "other"))
+    studies = ("-c", "../../params.yaml", "-c", "own.yaml")
+    for study, where, arguments in (
+        ("quickstart", project / "notes", ("search", "fashion_mnist", "resnet8", "random")),
+        ("own", project / "notes/deep", ("search", "fashion_mnist", "resnet8", "random", *studies)),
+        ("other", elsewhere, ("--project", "../project", "search", "fashion_mnist", "resnet8", "random",
+                              "-c", project / "params.yaml", "-c", "own.yaml")),
+    ):  # fmt: skip
+        done = das(*arguments, cwd=where)
+        assert done.returncode == 0, done.stderr
+        assert (project / f"results/policies/{study}/fashion_mnist/resnet8/random/seed0.yaml").is_file()
+    done = das("--project", elsewhere, "tables", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == f"das: --project: {elsewhere} holds no params.yaml; name the folder of a project\n"
+    assert sorted(path.name for path in elsewhere.iterdir()) == ["own.yaml"]
+
+
 def test_the_default_search_is_the_one_that_measured_best():
     """By the committed results of the policy benchmark: the accuracy of its choices, mean over the data sets."""
     tables = [pd.read_csv(path, index_col="search") for path in ROOT.glob("docs/policy_benchmark/*/searches.csv")]
@@ -38,8 +73,8 @@ def test_the_default_search_is_the_one_that_measured_best():
     best = sum(table.accuracy for table in tables).idxmax()
     benchmark = load_study([ROOT / "params.yaml", ROOT / "config/policy_benchmark.yaml"])
     params = load_study([ROOT / "params.yaml"])
-    assert _kind(params, cli.BEST_POLICY) == _kind(benchmark, benchmark.methods[best].policy)
-    assert params.methods[cli.BEST_METHOD].policy == cli.BEST_POLICY
+    assert _kind(params, runs.BEST_POLICY) == _kind(benchmark, benchmark.methods[best].policy)
+    assert params.methods[runs.BEST_METHOD].policy == runs.BEST_POLICY
 
 
 def _kind(study, policy):

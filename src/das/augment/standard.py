@@ -101,7 +101,8 @@ class RandomResizedCrop(Framing, Augmentation):
 
 @dataclass(frozen=True)
 class RandomScaleCrop(Framing):
-    """Scale the shorter side to ``base`` times U(scale), then cut a window of ``size`` at a uniform place.
+    """Scale a side (``side``: the shorter or the longer) to ``base`` times U(scale), then cut a window of ``size`` at a
+    uniform place.
 
     For images and masks read from files, as the first augmentation. Where the scaled image is smaller than the
     window, the window's right and bottom lie outside it: black, IGNORE in the mask.
@@ -110,13 +111,15 @@ class RandomScaleCrop(Framing):
     size: Size
     base: int
     scale: tuple[float, float] = (0.5, 2.0)
+    side: str = "shorter"
 
     draws = 3
 
     def box(self, height: int, width: int, draws: Sequence[float]) -> Box:
         """See `das.data.crops`: the draws are the zoom and the place."""
         low, high = self.scale
+        scaled = min(height, width) if self.side == "shorter" else max(height, width)
         zoom = self.base * (low + (high - low) * draws[0])
-        rows, columns = (max(round(side * min(height, width) / zoom), 1) for side in sides(self.size))
+        rows, columns = (max(round(side * scaled / zoom), 1) for side in sides(self.size))
         top, left = int(max(height - rows + 1, 1) * draws[1]), int(max(width - columns + 1, 1) * draws[2])
         return top, left, rows, columns

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from das.data import listing, masks, paired, pictures, unpacked
+from das.data.colors import voc
 from das.data.pictures import Damaged
 from das.errors import DasError
 from das.files import publish
@@ -158,8 +159,7 @@ def _colored(mask: Path, table: masks.Table) -> Seen:
         labels = table.read(pictures.content(mask), mask)
     except Damaged as error:
         return Seen(fault=str(error))
-    hues = np.array([(40 + 97 * k % 200, 40 + 151 * k % 200, 40 + 59 * k % 200) for k in range(256)], np.uint8)
-    small = Image.fromarray(hues[labels])
+    small = Image.fromarray(np.array(voc(masks.IGNORE + 1), np.uint8)[labels])
     small.thumbnail((SIDE, SIDE), Image.Resampling.NEAREST)
     return Seen(small=np.array(small))
 

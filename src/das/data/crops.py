@@ -6,8 +6,9 @@ IGNORE). A framing says which box of an image to take: its ``size`` is the side 
 draws)`` the box.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -77,6 +78,21 @@ class Native(Framing):
 
     def box(self, height: int, width: int, draws: Sequence[float] = ()) -> Box:
         return 0, 0, height, width
+
+
+_FRAMINGS: dict[str, type[Framing]] = {"center": Center, "whole": Whole, "native": Native}
+
+
+def described(framing: Framing) -> dict[str, Any]:
+    """A framing of a test as plain values, for a checkpoint; `as_described` makes it again."""
+    name = next(name for name, kind in _FRAMINGS.items() if type(framing) is kind)
+    return {"framing": name, **asdict(framing)}
+
+
+def as_described(values: Mapping[str, Any]) -> Framing:
+    """The framing that `described` wrote down; KeyError or TypeError for anything else."""
+    fields = dict(values)
+    return _FRAMINGS[fields.pop("framing")](**fields)
 
 
 def cut(image: Tensor, box: Box, size: Size | None) -> Tensor:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from das.data import pictures
+from das.data.colors import Color
 from das.data.pictures import Damaged
 from das.errors import DasError
 
@@ -53,6 +54,13 @@ class Table:
             named = ", ".join(f"{self._name(int(found[k]))} ({pixels[k]} pixels)" for k in wrong[:5])
             raise Wrong(f"{origin}: holds {named}{', …' if wrong[5:] else ''}, which are no class; {self._allowed()}")
         return np.array([label or 0 for label in labels], np.uint8)[places].reshape(codes.shape)
+
+    def colors(self) -> tuple[Color, ...] | None:
+        """The first color of each class, where the table is of colors and has one for all of them."""
+        first = {label: code for code, label in reversed((self.labels or {}).items()) if self.colored}
+        if not set(range(self.classes)) <= set(first):
+            return None
+        return tuple((first[k] >> 16, first[k] >> 8 & 255, first[k] & 255) for k in range(self.classes))
 
     def _label(self, code: int) -> int | None:
         if self.labels is not None:

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from das.data import decode, splits, statistics
+from das.data.colors import Color
 from das.data.crops import Center, Framing, Native, Size, Whole, cut, cut_mask, sides
 from das.data.masks import VALUES, Table
 from das.data.pictures import content
@@ -45,6 +46,12 @@ class ImageSet:
     def strata(self) -> Tensor:
         """What a stratified split keeps balanced, int64 (N,): the labels; with masks all zero."""
         return self.labels if self.labels.ndim == 1 else torch.zeros(len(self), dtype=torch.int64)
+
+    @property
+    def framing(self) -> Framing:
+        """What a test would see of a picture in a file."""
+        height, width = self.shape[1:]
+        return Center(height if height == width else (height, width))
 
     def subset(self, indices: Tensor) -> "ImageSet":
         """The images at ``indices`` (int64), in their order."""
@@ -188,11 +195,15 @@ class FileSet:
 class Dataset:
     """Training and test set of one data set, each read when first asked for, and the names of its classes.
 
+    ``colors`` of a segmentation set: red, green and blue of each class, 0 to 255; None where it has none of its own.
+
     ``read("train")`` and ``read("test")`` return the sets; ``per_class`` limits each to that many images a class, the
-    same ones in every run (drawn from ``name`` alone). What is measured of the training images is kept in ``card``.
+    same ones in every run: drawn from ``name`` alone, or of training images those of ``split`` in the order of the
+    files (das.data.splits.consecutive). What is measured of the training images is kept in ``card``.
     """
 
     card: Path | None = None
+    split: int | None = None
     made_from: Mapping[str, str | None] = MappingProxyType({})
 
     def __init__(
@@ -201,9 +212,11 @@ class Dataset:
         read: Callable[[str], ImageSet | FileSet],
         classes: tuple[str, ...],
         per_class: dict[str, int | None] | None = None,
+        colors: tuple[Color, ...] | None = None,
     ):
         self.name = name
         self.classes = classes
+        self.colors = colors
         self._read = read
         self._per_class = per_class or {}
 
@@ -235,10 +248,15 @@ class Dataset:
         if limit is None:
             return whole
         counts = torch.bincount(whole.strata, minlength=len(self.classes))
-        if counts.min() < limit:
+        place = self.split if split == "train" else None
+        needed = limit * (1 + (place or 0))
+        if counts.min() < needed:
             poorest = self.classes[int(counts.argmin())]
+            times = f" for split {place}" if place else ""
             raise DasError(
-                f"options.{split}_per_class: {limit} is more than the {int(counts.min())} {split} images of class "
-                f"{poorest!r} in {self.name}; use at most {int(counts.min())}"
+                f"options.{split}_per_class: {needed}{times} is more than the {int(counts.min())} {split} images of "
+                f"class {poorest!r} in {self.name}; use at most {int(counts.min()) // (1 + (place or 0))}"
             )
+        if place is not None:
+            return whole.subset(splits.consecutive(whole.strata, limit * place, limit))
         return whole.subset(splits.per_class(whole.strata, limit, self.name, split))

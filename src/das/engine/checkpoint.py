@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from das import tasks
+from das.data.crops import as_described, described
 from das.engine.resume import torch_bytes
 from das.errors import DasError
 from das.study.schema import Architecture
@@ -19,7 +20,8 @@ from das.tasks.classification import DasModel
 from das.video.policy import Policy
 
 FORMAT = "das-checkpoint"
-VERSION = 2
+VERSION = 3
+READ = (2, 3)  # version 2 does not say how pictures were framed
 
 
 def weights_digest(model: DasModel) -> str:
@@ -37,6 +39,8 @@ def checkpoint(model: DasModel) -> bytes:
         "classes": list(model.classes),
         "mean": model.mean,
         "std": model.std,
+        "framing": described(model.framing) if model.framing else None,
+        "colors": model.colors,
         "weights": {name: tensor.detach().cpu() for name, tensor in model.network.state_dict().items()},
     }
     return torch_bytes(content | {"sha256": _seal(content)})
@@ -61,6 +65,9 @@ def load_model(path: str | Path, policy: Policy | None = None, consensus: str | 
         chosen = policy or Policy.loads(content["policy"])
         model: DasModel = tasks.model(architecture, chosen, content["classes"], content["mean"], content["std"])
         model.network.load_state_dict(content["weights"])
+        if framing := content.get("framing"):
+            model.framing = as_described(framing)
+        model.colors = content.get("colors")
     except ValidationError as error:
         raise DasError(f"{path}: its architecture is not one of this version ({error.errors()[0]['loc']})") from None
     except RuntimeError as error:
@@ -82,7 +89,7 @@ def _read(path: Path) -> dict[str, Any]:
             UnicodeDecodeError, OverflowError, IndexError) as error:  # fmt: skip
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DasError(f"{path}: is damaged ({reason}); delete it and make it again") from None
-    if not isinstance(content, dict) or (content.get("format"), content.get("version")) != (FORMAT, VERSION):
+    if not isinstance(content, dict) or content.get("format") != FORMAT or content.get("version") not in READ:
         raise DasError(f"{path}: is no {FORMAT} of version {VERSION}; delete it and make it again")
     seal = content.pop("sha256", None)
     try:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from das.data.batches import Batches
-from das.data.crops import IGNORE, Whole, sides
+from das.data.crops import IGNORE, Native, Whole, sides
 from das.data.sets import FileSet, ImageSet
 from das.errors import DasError
 from das.models.segmentation import segmenter
@@ -39,7 +39,7 @@ class SegmentationModel(DasModel):
         self.frozen = architecture.segmentation.batch_norm == "frozen"
         self.evaluation = architecture.segmentation.evaluation
         size = architecture.image_size if self.evaluation.size == "training" else None
-        self.framing = Whole(size) if size else None  # how training saw images from files
+        self.whole = Whole(size) if size else None  # how training saw images from files
 
     def build(self, architecture: Architecture) -> nn.Module:
         return segmenter(
@@ -109,6 +109,11 @@ class SegmentationModel(DasModel):
             images, batch_size = images.native(), 1
         return super().batches(images, batch_size, device)
 
+    @staticmethod
+    def tested_framing(images: ImageSet | FileSet) -> Native:
+        """Pictures in their own size."""
+        return Native()
+
     def predict(self, images: Tensor) -> Tensor:
         """Images (B, C, H, W) of any size to logits (B, K, H, W) as the recipe tests.
 
@@ -117,16 +122,16 @@ class SegmentationModel(DasModel):
         predictions are brought back to the images' size.
         """
         window, scales, flip = self.evaluation.window, self.evaluation.scales, self.evaluation.flip
-        if self.framing is None and window is None and tuple(scales) == (1.0,) and not flip:
+        if self.whole is None and window is None and tuple(scales) == (1.0,) and not flip:
             return self(images)
         size, total = images.shape[2:], 0
         for scale in scales:
             zoom = scale
-            if self.framing:
-                zoom = min(scale * side / length for side, length in zip(sides(self.framing.size), size, strict=True))
+            if self.whole:
+                zoom = min(scale * side / length for side, length in zip(sides(self.whole.size), size, strict=True))
             lengths = [max(1, round(zoom * length)) for length in size]
             scaled = _resized(images, lengths, antialias=True)
-            seen = (window, window) if window else self.framing.box(*lengths)[2:] if self.framing else None
+            seen = (window, window) if window else self.whole.box(*lengths)[2:] if self.whole else None
             for mirrored in (False, True)[: 1 + flip]:
                 probabilities = self._windows(scaled.flip(-1) if mirrored else scaled, seen)
                 probabilities = probabilities.flip(-1) if mirrored else probabilities

@@ -40,7 +40,7 @@ def read(reader: str, root: Path, options: dict) -> Dataset:
                 warnings.warn(f"{root}: {never}", stacklevel=2)
         return pairs if refused else _undamaged(pairs, looks)
 
-    return Dataset(reader, split, found.classes)
+    return Dataset(reader, split, found.classes, colors=table.colors())
 
 
 def _undamaged(pairs: FileSet, looks: Sequence[paired.Look]) -> FileSet:

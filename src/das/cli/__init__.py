@@ -1,0 +1,51 @@
+"""The command line. Snakemake's rules call it, and so can people. Each module holds one family of commands."""
+
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from das.cli import benchmark, reports, runs, store
+from das.cli.common import enter_project
+from das.errors import DasError
+
+app = typer.Typer(
+    name="das",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # rich alone would take longer to import than everything else
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for family in (runs, reports, store, benchmark):
+    app.add_typer(family.app)
+
+
+@app.callback()
+def project(
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--project",
+            envvar="DAS_PROJECT",
+            help="Folder of the study and its results; by default the nearest one from here upwards with params.yaml.",
+        ),
+    ] = None,
+) -> None:
+    """Differentiable Augmentation Search: search policies, train networks on the videos they make, compare."""
+    enter_project(folder)
+
+
+def main() -> None:
+    """Run the command line: errors that a user can act on are one line, without a traceback."""
+    signal.signal(signal.SIGINT, _interrupted)
+    try:
+        app()
+    except DasError as error:
+        sys.exit(f"das: {error}")
+
+
+def _interrupted(*_) -> None:
+    sys.stderr.write("\ndas: interrupted; the same command continues from the last whole epoch\n")
+    sys.exit(130)
