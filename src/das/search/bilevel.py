@@ -70,10 +70,10 @@ class BilevelSearch:
             Batches(half, batch_size, steps, device=self.device, drop_last=True) for half in (weight_half, alpha_half)
         )
         self.held_out_batches = Batches(alpha_half, 4 * batch_size, device=self.device)
-        if not len(self.weight_batches):
+        if not len(self.alpha_batches):  # the smaller half, where they differ
             raise DasError(
                 f"searches.{run.source.search}.batch_size: is {batch_size}, but half the training set of "
-                f"{run.dataset} has {len(weight_half)} images; use at most that many"
+                f"{run.dataset} has {len(alpha_half)} images; use at most that many"
             )
         self.history: dict[str, Any] = {
             "alpha": [self.cell.alpha.tolist()],

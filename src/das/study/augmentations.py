@@ -84,9 +84,10 @@ def check_together(listed: Sequence[Listed], *, dense: bool, size: int | Sequenc
     for entry, given in _readable(listed, []):
         if dense and not entry.facts.get("masks"):
             yield f"{entry.name} cannot move label maps, which segmentation needs"
+        grid = given.get("grid", entry.options["grid"].default if "grid" in entry.options else 1)
         for side in sorted(sides):
-            if "grid" in given and side % given["grid"]:
-                yield f"{entry.name}.grid: is {given['grid']}, which does not divide the image's side of {side} pixels"
+            if side % grid:
+                yield f"{entry.name}.grid: is {grid}, which does not divide the image's side of {side} pixels"
 
 
 def _named(name: str) -> Entry:
