@@ -227,6 +227,6 @@ def test_masks_keep_their_values_and_color_is_no_mask():
         picture.save(out, "PNG")
         np.testing.assert_array_equal(decode.mask(out.getvalue(), "m").numpy(), values)
     out = io.BytesIO()
-    Image.new("RGB", (4, 4)).save(out, "PNG")
+    Image.new("RGB", (4, 4), (9, 0, 0)).save(out, "PNG")
     with pytest.raises(decode.Damaged, match="m: mode RGB; a mask is a gray or palette PNG"):
         decode.mask(out.getvalue(), "m")

@@ -183,12 +183,12 @@ def _augmentations(study: Study) -> Iterator[str]:
                 yield f"methods.{name}.augment: {problem} (data set {data.title!r})"
 
 
-def _training_size(data) -> int | None:
-    """The side of the data set's training images, None where only the files tell."""
+def _training_size(data) -> int | list[int] | None:
+    """The side, or height and width, of the data set's training images, None where only the files tell."""
     for entry in data.augment:
         if isinstance(entry, dict):
-            for options in entry.values():
-                if type(options.get("size")) is int:
+            for name, options in entry.items():
+                if read({name: options})[0].facts.get("frames"):
                     return options["size"]
     return data.size
 

@@ -21,6 +21,7 @@ from das.study.values import (
     NonNegativeInt,
     Part,
     Positive,
+    Size,
     Url,
 )
 
@@ -100,12 +101,12 @@ class Dataset(Section):
         return self.entry.facts.get("task", "classification")
 
     @property
-    def size(self) -> int | None:
-        """The side that images are read at; None where only the files tell."""
+    def size(self) -> int | list[int] | None:
+        """The side, or height and width, that images are read at; None where only the files tell."""
         size = self.options.get("size", self.entry.facts.get("size"))
         if size is None and "size" in self.entry.options:
             size = self.entry.options["size"].default
-        return size if type(size) is int else None
+        return size if isinstance(size, int | list) else None
 
 
 class Head(Section):
@@ -148,6 +149,9 @@ class SegmentationRecipe(Section):
     auxiliary_weight: NonNegative = Field(0.4, description="of the auxiliary head's loss")
     head_lr: Positive = Field(1.0, description="times the learning rate, for both heads")
     batch_norm: Literal["train", "frozen"] = Field("train", description="frozen: running statistics stay as they are")
+    class_weights: dict[str, Positive] = Field(
+        {}, exclude_if=lambda weights: not weights, description="class: weight of its pixels in the loss; others 1"
+    )
     evaluation: DenseEvaluation = Field(DenseEvaluation(), description="how a test predicts")
 
 
@@ -352,4 +356,4 @@ class Architecture(Section):
     fusion_options: dict[str, Any] = {}
     consensus: str = "mean_logits"
     segmentation: SegmentationRecipe | None = None
-    image_size: int | None = None
+    image_size: Size | None = None

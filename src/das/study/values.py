@@ -4,7 +4,7 @@ import re
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, WithJsonSchema
 
 
 def _url(text: str) -> str:
@@ -51,3 +51,24 @@ def _pair(test, allowed: str) -> Any:
 Area = _pair(lambda low, high: 0 < low <= high <= 1, "two numbers, 0 < low <= high <= 1")
 Ratio = _pair(lambda low, high: 0 < low <= high, "two numbers, 0 < low <= high")
 Momenta = _pair(lambda first, last: 0 <= first <= last < 1, "two numbers, 0 <= first <= last < 1")
+
+
+def _size(value: Any) -> Any:
+    numbers = value if isinstance(value, list | tuple) and len(value) == 2 else [value]
+    if not all(type(number) is int and number >= 1 for number in numbers):
+        raise ValueError("should be a whole number of pixels, 1 or more, or [height, width]")
+    return value
+
+
+Size = Annotated[
+    Any,
+    AfterValidator(_size),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1},
+                {"type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 2, "maxItems": 2},
+            ]
+        }
+    ),
+]
