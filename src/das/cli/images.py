@@ -1,17 +1,51 @@
-"""`das predict`, `test`, `explain`: what a trained network says of pictures."""
+"""`das new`, `predict`, `test`, `explain`: from pictures to a study, and from a trained network to answers."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from das.cli.common import from_here, here
+from das.cli.common import PARAMS, from_here, here
 from das.errors import DasError
 
 app = typer.Typer()
 
 Checkpoint = Annotated[Path, typer.Argument(callback=from_here, help="A .pt file under results/checkpoints.")]
 Batch = Annotated[int, typer.Option(min=1, help="Pictures in a step of the network.")]
+
+
+@app.command()
+def new(
+    name: Annotated[str, typer.Argument(help="Of the study: small letters, digits and _.")],
+    folder: Annotated[
+        Path, typer.Argument(callback=from_here, help='A folder a class, or "train/images" beside "train/masks".')
+    ],
+    output: Annotated[Path | None, typer.Option(callback=from_here, help="The study file; NAME.yaml.")] = None,
+):
+    """Write a first study of your own images, short and commented: image size, network, recipe and epochs follow from
+    the images by rules that the file states.
+
+    Example: das new mine photos/
+    """
+    from das.data.examine import examine
+    from das.files import publish
+    from das.study import load_study
+    from das.study.new import write
+
+    output = output or here(Path(f"{name}.yaml"))
+    if output.exists():
+        raise DasError(f"{output}: is there already; move it away, or name another file with --output")
+    found = examine(folder)
+    inside = folder.resolve().is_relative_to(Path.cwd())
+    root = folder.resolve().relative_to(Path.cwd()) if inside else folder.resolve()
+    publish(output, write(name, str(root), found))
+    try:
+        load_study([*PARAMS, output])
+    except DasError:
+        output.unlink()
+        raise
+    print(f"{output}: {found.train} training and {found.test} test images of {found.classes} classes. Now:")
+    print(f"uv run snakemake --cores all results/tables --configfile {output}")
 
 
 @app.command()
