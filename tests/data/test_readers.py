@@ -368,6 +368,19 @@ def test_limits_take_the_same_balanced_images_every_time():
         _ = das.data.load("fashion_mnist_embedded", root=root, options={"train_per_class": 601}).train
 
 
+def test_splits_take_each_classs_images_in_the_order_of_the_files():
+    root = EMBEDDED / "fashion_mnist"
+    whole = das.data.load("fashion_mnist_embedded", root=root)
+    options = {"train_per_class": 50, "split": 2}
+    cut = das.data.load("fashion_mnist_embedded", root=root, options=options)
+    for name in range(10):
+        own = [image for image, label in zip(whole.train.images, whole.train.labels, strict=True) if label == name]
+        assert torch.equal(cut.train.images[cut.train.labels == name], torch.stack(own[100:150]))
+    assert cut.test.digest == whole.test.digest
+    with pytest.raises(DasError, match=r"train_per_class: 650 for split 12 is more than the 600 .*; use at most 46"):
+        _ = das.data.load("fashion_mnist_embedded", root=root, options=options | {"split": 12}).train
+
+
 @pytest.mark.parametrize(
     ("reader", "options", "message"),
     [

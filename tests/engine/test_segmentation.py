@@ -323,8 +323,10 @@ def test_the_papers_recipes_are_a_study():
     study = load_study([ROOT / "params.yaml", ROOT / "config/paper_segmentation.yaml"])
     voc = of_method(study, "voc2012", "pspnet_resnet50", "das", 0).settings
     recipe = {key: voc["recipe"][key] for key in ("epochs", "batch_size", "lr", "schedule", "poly_power")}
-    assert recipe == {"epochs": 80, "batch_size": 4, "lr": 0.02, "schedule": "poly", "poly_power": 0.9}
-    assert voc["dataset"]["augment"][0]["random_scale_crop"] == {"size": 380, "base": 400, "scale": [0.5, 2.0]}
+    assert recipe == {"epochs": 80, "batch_size": 4, "lr": 0.002, "schedule": "poly", "poly_power": 0.9}
+    assert recipe["lr"] * voc["recipe"]["segmentation"]["head_lr"] == 0.02  # differential_lr: the backbone's is a tenth
+    crop = {"size": 380, "base": 400, "scale": [0.5, 2.0], "side": "longer"}
+    assert voc["dataset"]["augment"][0]["random_scale_crop"] == crop
     assert voc["backbone"]["pretrained"]
     for name in study.study.datasets:
         crop = study.datasets[name].augment[0]["random_scale_crop"]

@@ -22,20 +22,25 @@ for name, folder in FETCHED.items():
             "das fetch {params.dataset} > {log:q} 2>&1"
 
 
+CARD = f"results/data/{NAME}/{{dataset}}{{split}}.json"
+
+
 rule describe:
     """Measure mean and standard deviation of the training images, once for all runs."""
     input:
-        data_mark,
+        once_made([CARD], data_mark),
         card_again,
     output:
-        f"results/data/{NAME}/{{dataset}}.json",
+        CARD,
     log:
-        f"results/logs/data/{NAME}/{{dataset}}.log",
+        f"results/logs/data/{NAME}/{{dataset}}{{split}}.log",
     conda:
         "../envs/das.yaml"
     resources:
         mem_mb=MEMORY_MB,
+    params:
+        seed=lambda wildcards: wildcards.split.removeprefix(".split") or 0,
     message:
-        "describe {wildcards.dataset}"
+        "describe {wildcards.dataset}{wildcards.split}"
     shell:
-        "das describe {wildcards.dataset} > {log:q} 2>&1"
+        "das describe {wildcards.dataset} --seed {params.seed} > {log:q} 2>&1"

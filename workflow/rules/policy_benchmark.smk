@@ -4,15 +4,19 @@ snakemake --cores 1 results/policy_benchmark --configfile config/policy_benchmar
 """
 
 BENCHMARK = f"results/policy_benchmark/{NAME}"
+MEASURED = [
+    f"{BENCHMARK}/{{dataset}}/{{backbone}}/searches/{{method}}/seed{{seed}}{suffix}"
+    for suffix in (".json", ".run.json")
+]
+BANK = f"{BENCHMARK}/{{dataset}}/{{backbone}}/policies.csv"
 
 
 rule measure_search:
     """Run a search and take its score of every policy of the bank."""
     input:
-        data=data_files,
+        data=once_made(MEASURED, data_files),
     output:
-        f"{BENCHMARK}/{{dataset}}/{{backbone}}/searches/{{method}}/seed{{seed}}.json",
-        f"{BENCHMARK}/{{dataset}}/{{backbone}}/searches/{{method}}/seed{{seed}}.run.json",
+        MEASURED,
     log:
         f"results/logs/policy_benchmark/{NAME}/{{dataset}}/{{backbone}}/{{method}}/seed{{seed}}.log",
     wildcard_constraints:
@@ -35,15 +39,15 @@ rule measure_search:
 rule retrain_bank:
     """Retrain the bank and every chosen policy from scratch; interrupted, it goes on with the policy it was at."""
     input:
-        data=data_files,
+        data=once_made([BANK], data_files),
         searches=expand(
-            rules.measure_search.output[0],
+            MEASURED[0],
             method=GRID.methods,
             seed=GRID.seeds,
             allow_missing=True,
         ),
     output:
-        f"{BENCHMARK}/{{dataset}}/{{backbone}}/policies.csv",
+        BANK,
     log:
         f"results/logs/policy_benchmark/{NAME}/{{dataset}}/{{backbone}}/retrain.log",
     conda:
@@ -64,7 +68,7 @@ rule policy_benchmark:
     """Tables of the benchmark: what each search's score and choice are worth."""
     input:
         expand(
-            rules.retrain_bank.output,
+            BANK,
             dataset=GRID.datasets,
             backbone=GRID.backbones,
         ),

@@ -1,6 +1,8 @@
 """Augmentations that move images and their label maps together, in memory as from files."""
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -28,6 +30,26 @@ class RandomScaleCrop(FromFiles, Augmentation):
         if labels.ndim == 3:
             labels = nearest(F.pad(labels, beyond, value=IGNORE), boxes, self.size)
         return images, labels
+
+
+@dataclass(frozen=True)
+class RandomRotation(Augmentation):
+    """Turn each image by whole degrees, uniform in [-``degrees``, ``degrees``], about its center: bilinear, black
+    outside; label maps by the nearest label, IGNORE outside."""
+
+    degrees: int
+
+    def __call__(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        count, _, height, width = images.shape
+        angle = torch.randint(-self.degrees, self.degrees + 1, (count,), generator=generator) * (math.pi / 180)
+        cos, sin, none = angle.cos(), angle.sin(), torch.zeros(count)
+        rows = [torch.stack([cos, -sin * height / width, none], 1), torch.stack([sin * width / height, cos, none], 1)]
+        grid = F.affine_grid(torch.stack(rows, 1), [count, 1, height, width], align_corners=False).to(images)
+        if labels.ndim == 3:
+            shifted = (labels + 1)[:, None].to(images.dtype)  # so that 0 is what comes from outside
+            found = F.grid_sample(shifted, grid, mode="nearest", align_corners=False)[:, 0].long() - 1
+            labels = torch.where(found < 0, IGNORE, found)
+        return F.grid_sample(images, grid, align_corners=False), labels
 
 
 def nearest(maps: Tensor, boxes: Sequence[Box], size: int) -> Tensor:

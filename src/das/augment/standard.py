@@ -101,7 +101,8 @@ class RandomResizedCrop(Framing, Augmentation):
 
 @dataclass(frozen=True)
 class RandomScaleCrop(Framing):
-    """Scale the shorter side to ``base`` times U(scale), then cut a ``size`` x ``size`` window at a uniform place.
+    """Scale a side (``side``: the shorter or the longer) to ``base`` times U(scale), then cut a ``size`` x ``size``
+    window at a uniform place.
 
     For images and masks read from files, as the first augmentation. Where the scaled image is smaller than the
     window, the window's right and bottom lie outside it: black, IGNORE in the mask.
@@ -110,12 +111,14 @@ class RandomScaleCrop(Framing):
     size: int
     base: int
     scale: tuple[float, float] = (0.5, 2.0)
+    side: str = "shorter"
 
     draws = 3
 
     def box(self, height: int, width: int, draws: Sequence[float]) -> Box:
         """See `das.data.crops`: the draws are the zoom and the place."""
         low, high = self.scale
-        side = max(round(self.size * min(height, width) / (self.base * (low + (high - low) * draws[0]))), 1)
+        scaled = min(height, width) if self.side == "shorter" else max(height, width)
+        side = max(round(self.size * scaled / (self.base * (low + (high - low) * draws[0]))), 1)
         top, left = (int(max(room - side + 1, 1) * draw) for room, draw in zip((height, width), draws[1:], strict=True))
         return top, left, side, side

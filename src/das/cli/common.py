@@ -58,11 +58,11 @@ Afresh = Annotated[
 PARAMS = [Path(STUDY)]
 
 
-def images_of(study, dataset: str):
-    """The study's data set."""
+def images_of(study, dataset: str, seed: int = 0):
+    """The study's data set, as runs with ``seed`` read it."""
     from das import data
 
-    return data.of_study(study, dataset)
+    return data.of_study(study, dataset, seed)
 
 
 def policy_of(run):

@@ -27,6 +27,19 @@ def tables(study_files: StudyFiles = PARAMS):
 
 
 @app.command()
+def record(study_files: StudyFiles = PARAMS):
+    """Append the study's finished runs to docs/results/recorded/STUDY.csv, from which its tables are made elsewhere
+    without training: numbers, policies, trials and run records, no checkpoints.
+
+    Example: das record --study params.yaml --study config/small_data.yaml
+    """
+    from das.study import load_study, recorded
+
+    study = load_study(study_files)
+    print(f"{recorded.path_of(study)}: {recorded.append(study)} runs more")
+
+
+@app.command()
 def figures(study_files: StudyFiles = PARAMS):
     """Draw the study's figures to results/figures/STUDY as .png and .pdf."""
     from das.analysis.figures import write_figures
@@ -52,7 +65,7 @@ def predictions(dataset: Dataset, backbone: Backbone, method: Method, seed: Seed
     run = of_method(study, dataset, backbone, method, seed)
     from das.analysis.segmentation import write_predictions
 
-    print(write_predictions(run, images_of(study, dataset), policy_of(run)))
+    print(write_predictions(run, images_of(study, dataset, seed), policy_of(run)))
 
 
 @app.command()

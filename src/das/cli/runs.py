@@ -32,17 +32,18 @@ def fetch(dataset: Dataset, study_files: StudyFiles = PARAMS):
 
 
 @app.command()
-def describe(dataset: Dataset, study_files: StudyFiles = PARAMS):
-    """Measure mean and standard deviation of a data set's training images, once for all runs.
+def describe(dataset: Dataset, seed: Seed = 0, study_files: StudyFiles = PARAMS):
+    """Measure mean and standard deviation of a data set's training images (of splits, the seed's), once for all runs.
 
-    Writes results/data/STUDY/DATASET.json, with the names of the classes, the number of images, their shape and digest.
+    Writes results/data/STUDY/DATASET.json (of splits, DATASET.splitN.json), with the names of the classes, the number
+    of images, their shape and digest.
     Searches and trainings read it, and write it where it is not there.
 
     Example: das describe fashion_mnist
     """
     from das.study import load_study
 
-    images = images_of(load_study(study_files), dataset)
+    images = images_of(load_study(study_files), dataset, seed)
     mean, std = images.mean_std
     print(f"{images.card}: mean {mean}, standard deviation {std}")
 
@@ -72,7 +73,7 @@ def search(
         from das.search.make import control_policy, search_policy
 
         if run.searches:
-            search_policy(run, images_of(study, dataset))
+            search_policy(run, images_of(study, dataset, seed))
         else:
             control_policy(run)
     print(run.main)
@@ -104,7 +105,7 @@ def train(
     if afresh or not results.take(run):
         from das.engine.train import train
 
-        train(run, images_of(study, dataset), policy_of(run))
+        train(run, images_of(study, dataset, seed), policy_of(run))
     print(run.main)
 
 
@@ -132,7 +133,7 @@ def evaluate(
     if afresh or not results.take(run):
         from das.engine.evaluate import evaluate_run
 
-        evaluate_run(run, images_of(study, dataset), policy_of(run))
+        evaluate_run(run, images_of(study, dataset, seed), policy_of(run))
     print(run.main)
 
 
@@ -140,7 +141,8 @@ def evaluate(
 def tune(
     dataset: Dataset, backbone: Backbone, method: Method, study_files: StudyFiles = PARAMS, afresh: Afresh = False
 ):
-    """Try the settings that the study's `tuning` lists for a method, on held-out training images.
+    """Try the settings that the study's `tuning` asks for with a method, on held-out training images. An interrupted
+    tuning continues where it stopped.
 
     Writes results/tuning/STUDY/DATASET/BACKBONE/METHOD.json, every trial with its score, and the held-out indices.
 
@@ -153,7 +155,7 @@ def tune(
     if afresh or not results.take(run):
         from das.engine.tune import tune
 
-        tune(run, images_of(study, dataset), policy_of(run.trial))
+        tune(run, images_of(study, dataset, run.seed), policy_of(run.trial))
     print(run.main)
 
 

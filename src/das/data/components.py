@@ -8,11 +8,17 @@ whether archives must be unpacked first (das.data.prepared); ``login``, whether 
 from typing import Literal
 
 from das.study.registry import Entry, Option
-from das.study.values import Count, Part
+from das.study.values import Count, NonNegativeInt, Part
 
 _PER_CLASS = {
     f"{split}_per_class": Option(Count | None, None, f"{split} images to use of each class; null: all")
     for split in ("train", "test")
+} | {
+    "split": Option(
+        NonNegativeInt | None,
+        None,
+        "which train_per_class images of a class: 0 the first in the order of the files, 1 the next; null: by chance",
+    )
 }
 _DAMAGED = {"damaged": Option(Literal["refuse", "skip"], "refuse", "what to do with images that cannot be decoded")}
 

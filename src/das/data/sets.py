@@ -201,10 +201,12 @@ class Dataset:
     ``colors`` of a segmentation set: red, green and blue of each class, 0 to 255; None where it has none of its own.
 
     ``read("train")`` and ``read("test")`` return the sets; ``per_class`` limits each to that many images a class, the
-    same ones in every run (drawn from ``name`` alone). What is measured of the training images is kept in ``card``.
+    same ones in every run: drawn from ``name`` alone, or of training images those of ``split`` in the order of the
+    files (das.data.splits.consecutive). What is measured of the training images is kept in ``card``.
     """
 
     card: Path | None = None
+    split: int | None = None
     made_from: Mapping[str, str | None] = MappingProxyType({})
 
     def __init__(
@@ -249,10 +251,15 @@ class Dataset:
         if limit is None:
             return whole
         counts = torch.bincount(whole.strata, minlength=len(self.classes))
-        if counts.min() < limit:
+        place = self.split if split == "train" else None
+        needed = limit * (1 + (place or 0))
+        if counts.min() < needed:
             poorest = self.classes[int(counts.argmin())]
+            times = f" for split {place}" if place else ""
             raise DasError(
-                f"options.{split}_per_class: {limit} is more than the {int(counts.min())} {split} images of class "
-                f"{poorest!r} in {self.name}; use at most {int(counts.min())}"
+                f"options.{split}_per_class: {needed}{times} is more than the {int(counts.min())} {split} images of "
+                f"class {poorest!r} in {self.name}; use at most {int(counts.min()) // (1 + (place or 0))}"
             )
+        if place is not None:
+            return whole.subset(splits.consecutive(whole.strata, limit * place, limit))
         return whole.subset(splits.per_class(whole.strata, limit, self.name, split))

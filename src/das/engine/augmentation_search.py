@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from das import augment
@@ -30,7 +31,9 @@ def search(step: SearchedAugmentation, run: MethodRun, dataset: Dataset, device)
     """Let ``step`` (das.augment.faster_autoaugment) learn its policy; return what the run record says of it."""
     meter = Meter(device)
     standard = augment.build(run.data.augment)
-    batches = Batches(dataset.train, step.batch_size, standard, device=device, drop_last=True)
+    order = torch.randperm(len(dataset.train), generator=run.generator("augmentation search", "images"))
+    seen = dataset.train.subset(order[: step.images].sort().values)
+    batches = Batches(seen, step.batch_size, standard, device=device, drop_last=True)
     step.search(
         batches.epoch,
         lambda outputs: Critic(run, dataset, outputs).to(device),

@@ -30,14 +30,15 @@ class Epochs:
     das seed 0: epoch 2/2: accuracy 60.0%
     """
 
-    def __init__(self, title: str, total: int, start: int = 0):
+    def __init__(self, title: str, total: int, start: int = 0, stop: int | None = None):
         self.title, self.total, self.start = title, total, start
+        self.stop = total if stop is None else stop
         self.terminal = sys.stderr.isatty()
 
     def __iter__(self) -> Iterator[int]:
-        if self.start:
+        if 0 < self.start < self.stop:
             print(f"{self.title}: continues after epoch {self.start}/{self.total}", flush=True)
-        for epoch in range(self.start, self.total):
+        for epoch in range(self.start, self.stop):
             self.epoch = epoch
             yield epoch
 

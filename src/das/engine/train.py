@@ -30,6 +30,10 @@ from das.tasks.classification import DasModel
 from das.video.policy import Policy
 
 
+class Diverged(DasError):
+    """A training whose loss is no longer finite."""
+
+
 @dataclass(frozen=True)
 class Fitted:
     """A trained model, its curves, all scores of its last test, the frames that passed a network in training, its
@@ -45,7 +49,7 @@ class Fitted:
 def train(run: TrainingRun, dataset: Dataset, policy: Policy | None) -> None:
     """Train ``run`` on ``dataset`` through ``policy`` and publish its checkpoint, number and run record.
 
-    An interrupted run continues after its last whole epoch and ends in the same bytes. Raises DasError when the loss
+    An interrupted run continues after its last whole epoch and ends in the same bytes. Raises Diverged when the loss
     is no longer finite.
     """
     with results.alone(run):
@@ -75,8 +79,11 @@ def resume_state(run: TrainingRun, dataset: Dataset, policy: Policy | None) -> R
     return ResumeState(run.kind, run.study, *run.place.split("/"), digest=digest(depends_on))
 
 
-def fit(run: TrainingRun, dataset: Dataset, policy: Policy | None, resume: ResumeState) -> Fitted:
-    """Train on ``dataset.train`` and test on ``dataset.test`` every `test_every` epochs; continue from ``resume``.
+def fit(
+    run: TrainingRun, dataset: Dataset, policy: Policy | None, resume: ResumeState, stop: int | None = None
+) -> Fitted:
+    """Train on ``dataset.train`` and test on ``dataset.test`` every `test_every` epochs; continue from ``resume``, and
+    stop after epoch ``stop``, by default the last one. Raises Diverged.
 
     With the recipe's `validation`, that share of the training images is held out and takes the tests; the weights that
     do best there (of equals the latest) are then tested once on ``dataset.test``.
@@ -139,16 +146,16 @@ def fit(run: TrainingRun, dataset: Dataset, policy: Policy | None, resume: Resum
     if not state:
         searches = [search(step, run, dataset, device) for step in modules if isinstance(step, SearchedAugmentation)]
 
-    for epoch in (epochs := Epochs(str(run.number), run.epochs, start)):
+    for epoch in (epochs := Epochs(str(run.number), run.epochs, start, stop)):
         objective.train()
         total = torch.zeros((), device=device)
         draws = run.generator("method", epoch)
-        augment.start_epoch(steps, draws)
+        augment.start_epoch(steps, draws, (epoch + 1) / run.epochs)
         objective.start_epoch(draws)
         batches = train_batches.epoch(generator(*paired, "epoch", epoch))
-        for step, (images, labels) in enumerate(epochs.batches(batches, len(train_batches)), start=1):
-            progress = epoch + step / len(train_batches)
-            optimizer.lr = learning_rate(recipe, run.epochs, progress)
+        for step, (images, labels) in enumerate(epochs.batches(batches, len(train_batches))):
+            done, share = epoch + step / len(train_batches), 1 / len(train_batches)
+            optimizer.lr = learning_rate(recipe, run.epochs, done, share)
             optimizer.zero_grad()
             for loss in objective.losses(images, labels, draws):
                 loss.backward()
@@ -156,10 +163,10 @@ def fit(run: TrainingRun, dataset: Dataset, policy: Policy | None, resume: Resum
             if recipe.clip_norm:
                 nn.utils.clip_grad_norm_(parameters, recipe.clip_norm)
             optimizer.step()
-            objective.after_step(progress / run.epochs)
+            objective.after_step(done / run.epochs)
         mean_loss = float(total) / len(train_batches)
         if not math.isfinite(mean_loss):
-            raise DasError(f"{run.number}: the loss is {mean_loss} in epoch {epoch + 1}; lower recipes.*.lr")
+            raise Diverged(f"{run.number}: the loss is {mean_loss} in epoch {epoch + 1}; lower recipes.*.lr")
         curves["train_loss"].append(mean_loss)
         said = f"loss {mean_loss:.4f}"
         if (epoch + 1) % recipe.test_every == 0 or epoch + 1 == run.epochs:

@@ -49,13 +49,16 @@ Augmentations = Annotated[
 class Dataset(Section):
     """A data set: where its images come from and how networks are trained on them."""
 
-    LABELS = frozenset({"title", "root", "sources", "recipe"})
+    LABELS = frozenset({"title", "root", "sources", "recipe", "splits"})
 
     title: str = Field(description="as tables and figures call it")
     reader: str = Field(description="a reader of the package or one of your own")
     root: str | None = Field(None, description="where the files lie, if not in the reader's own place")
     sources: dict[str, dict[str, Any]] = Field({}, description="files from elsewhere than data/sources.yaml says")
     options: dict[str, Any] = Field({}, description="of the reader")
+    splits: AtLeast2 | None = Field(
+        None, description="cuts of train_per_class images that seeds take turns in: seed s reads split s mod splits"
+    )
     recipe: Name = Field(description="a name from `recipes`")
     augment: Augmentations = Field([], description="of training images only, before the video")
 
@@ -135,7 +138,7 @@ class Recipe(Section):
     momentum: Below1 = Field(0.9, description="of SGD; the first beta of AdamW")
     weight_decay: NonNegative = Field(0.0, description="L2 penalty of SGD; decoupled in AdamW")
     schedule: str = Field("cosine", description="how the learning rate falls after the warm-up")
-    warmup_epochs: NonNegative = Field(0, description="in which the learning rate rises from 0")
+    warmup_epochs: NonNegative = Field(0, description="in which the learning rate rises, linearly")
     step_epochs: Count = Field(30, description="between the drops of schedule `step`")
     step_factor: Positive = Field(0.2, description="of one drop of schedule `step`")
     poly_power: Positive = Field(0.9, description="of schedule `poly`")
@@ -243,7 +246,7 @@ class PolicyBenchmark(Section):
 class Method(Section):
     """What is trained and tested: a policy (none: one untouched frame), a fusion, a consensus, augmentations."""
 
-    LABELS = frozenset({"title", "policy", "weights_of", "equal_compute_to"})
+    LABELS = frozenset({"title", "policy", "weights_of", "equal_compute_to", "tuned"})
 
     title: str = Field(description="as tables and figures call it")
     policy: Name | None = Field(None, description="a name from `policies`; null: one untouched frame")
@@ -253,16 +256,40 @@ class Method(Section):
     augment: Augmentations = Field([], description="after the data set's own, before the video")
     weights_of: Name | None = Field(None, description="test that method's weights on this policy's frames; no training")
     equal_compute_to: Name | None = Field(None, description="train as many frames as that method does")
+    tuned: dict[Name, dict[Name, dict[str, Any]]] = Field(
+        {}, description="data set: {backbone: {path: value}}, as tuning chose it; paths as in `tuning`"
+    )
+
+
+class Range(Section):
+    """A range that a setting is drawn from, evenly in its logarithm."""
+
+    low: Positive = Field(description="its lower end")
+    high: Positive = Field(description="its upper end")
+
+
+class Halving(Section):
+    """Successive halving (Jamieson and Talwalkar 2016): all trials run for ``1 / factor ** (rungs - 1)`` of their
+    epochs; at the end of each rung but the last the best ``1 / factor`` of them go on, ``factor`` times as long."""
+
+    factor: AtLeast2 = Field(3, description="by which trials become fewer and epochs more")
+    rungs: AtLeast2 = Field(description="the last one trains for all epochs")
 
 
 class Tuning(Section):
-    """How settings of methods' augmentations are chosen (das.engine.tune): by training on part of the training set and
-    scoring on the rest, with the same number of trials for every method, never on the test set."""
+    """How settings are chosen (das.engine.tune): by training on part of the training set and scoring on the rest, with
+    the same number of trials for every method, never on the test set."""
 
-    trials: Count = Field(description="of each method, drawn from its grid; all of the grid where that has fewer")
-    fraction: Part = Field(0.2, description="of the training set that is held out")
+    trials: Count = Field(description="of each method; all of its grid where that alone is asked for and has fewer")
+    fraction: Part = Field(0.2, description="of the training set that is held out; of splits, each class's last images")
     seed: NonNegativeInt = Field(0, description="of the held-out part and of the trials")
-    grids: dict[Name, dict[str, list[Any]]] = Field(description="method: {augmentation.parameter: [values]}")
+    recipe: dict[str, list[Any] | Range] = Field(
+        {}, description="key of the recipe: [values] or a range; tried with every method that trains"
+    )
+    grids: dict[Name, dict[str, list[Any]]] = Field({}, description="method: {augmentation.parameter: [values]}")
+    halving: Halving | None = Field(None, description="null: every trial trains for all its epochs")
+    tests: Count = Field(1, description="a trial's score is the mean of so many tests, its last ones")
+    test_every: Count | None = Field(None, description="epochs between a trial's tests; null: the recipe's")
 
 
 class Study(Section):

@@ -1,6 +1,7 @@
 """Classification: from image to prediction, the loss and the score. Other tasks override what differs."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -134,19 +135,41 @@ class DasModel(nn.Module):
 
 
 class Accuracy:
-    """Adds up predictions batch by batch."""
+    """Adds up predictions batch by batch: accuracy, also by class, loss, and how far confidence is from accuracy.
+
+    The expected calibration error (Guo et al. 2017) cuts [0, 1] into ``BINS`` equal bins, a confidence on a border
+    belonging to the lower one, and averages |accuracy - mean confidence| over them, weighted by their predictions.
+    """
+
+    BINS = 15
 
     def __init__(self, device: torch.device | str = "cpu"):
-        self.correct = torch.zeros((), dtype=torch.int64, device=device)
         self.loss = torch.zeros((), device=device)
-        self.count = 0
+        self.bins = torch.zeros(self.BINS, 3, dtype=torch.float64, device=device)  # predictions, hits, confidence
+        self.classes: Tensor | int = 0  # (K, 2): images, hits
 
     def add(self, logits: Tensor, labels: Tensor) -> None:
         """Count a batch: logits (B, K), labels int64 (B,)."""
         self.loss += F.cross_entropy(logits.float(), labels, reduction="sum")
-        self.correct += (logits.argmax(1) == labels).sum()
-        self.count += len(labels)
+        confidence = logits.double().softmax(1).amax(1)
+        hits = (logits.argmax(1) == labels).double()
+        ones = torch.ones_like(hits)
+        places = (confidence * self.BINS).ceil().long().clamp(1, self.BINS) - 1
+        self.bins += F.one_hot(places, self.BINS).double().T @ torch.stack([ones, hits, confidence], 1)
+        self.classes = self.classes + F.one_hot(labels, logits.shape[1]).double().T @ torch.stack([ones, hits], 1)
 
-    def result(self) -> dict[str, float]:
-        """`accuracy` in [0, 1] and mean cross-entropy `loss`."""
-        return {"accuracy": int(self.correct) / self.count, "loss": float(self.loss) / self.count}
+    def result(self) -> dict[str, Any]:
+        """`accuracy` in [0, 1] and mean cross-entropy `loss`; `class_accuracy`, a value a class, None for one without
+        images, and their mean, `balanced_accuracy`; `calibration_error` in [0, 1]."""
+        assert isinstance(self.classes, Tensor)
+        images, hits = self.classes.T
+        count = float(images.sum())
+        by_class = [float(hit / number) if number else None for number, hit in zip(images, hits, strict=True)]
+        there = [value for value in by_class if value is not None]
+        return {
+            "accuracy": float(hits.sum()) / count,
+            "loss": float(self.loss) / count,
+            "balanced_accuracy": sum(there) / len(there),
+            "class_accuracy": by_class,
+            "calibration_error": float((self.bins[:, 1] - self.bins[:, 2]).abs().sum()) / count,
+        }
