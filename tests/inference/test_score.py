@@ -11,49 +11,52 @@ from das.cli.images import score as command
 from das.engine.checkpoint import checkpoint
 from das.errors import DasError
 from das.inference.predict import predict
-from das.inference.score import BINS, Scores, score
+from das.inference.score import Scores, score
 
 
 @pytest.fixture
-def scores() -> Scores:
-    """200 pictures of four classes, the last of which no picture shows."""
+def scores() -> tuple[Scores, np.ndarray, np.ndarray]:
+    """Of 200 pictures of four classes, the last of which no picture shows; what was true and what was predicted."""
     draws = np.random.default_rng(0)
     truth = draws.choice(3, 200, p=[0.6, 0.3, 0.1])
-    logits = draws.normal(size=(200, 4)) + 2 * np.eye(4)[truth]
-    shares = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    predicted = np.where(draws.random(200) < 0.7, truth, draws.choice(4, 200))
     confusion = np.zeros((4, 4), dtype=np.int64)
-    for true, predicted in zip(truth, shares.argmax(1), strict=True):
-        confusion[true, predicted] += 1
-    return Scores(tuple("abcd"), confusion, shares, truth)
+    for true, label in zip(truth, predicted, strict=True):
+        confusion[true, label] += 1
+    return Scores(tuple("abcd"), confusion), truth, predicted
 
 
 def test_scores_are_those_of_their_definitions(scores):
-    predicted = scores.shares.argmax(1)
-    assert scores.accuracy == pytest.approx((predicted == scores.truth).mean())
-    recalls = [(predicted[scores.truth == label] == label).mean() for label in range(3)]
-    assert scores.balanced_accuracy == pytest.approx(np.mean(recalls))
-    table = scores.per_class()
+    found, truth, predicted = scores
+    assert found.accuracy == pytest.approx((predicted == truth).mean())
+    recalls = [(predicted[truth == label] == label).mean() for label in range(3)]
+    assert found.balanced_accuracy == pytest.approx(np.mean(recalls))
+    table = found.per_class()
     for label, name in enumerate("abc"):
-        hits = ((predicted == label) & (scores.truth == label)).sum()
-        precision, recall = hits / (predicted == label).sum(), hits / (scores.truth == label).sum()
+        hits = ((predicted == label) & (truth == label)).sum()
+        precision, recall = hits / (predicted == label).sum(), hits / (truth == label).sum()
         assert table.precision[name] == pytest.approx(precision)
         assert table.recall[name] == pytest.approx(recall)
         assert table.f1[name] == pytest.approx(2 * precision * recall / (precision + recall))
-        assert table.iou[name] == pytest.approx(hits / ((predicted == label) | (scores.truth == label)).sum())
+        assert table.iou[name] == pytest.approx(hits / ((predicted == label) | (truth == label)).sum())
     assert np.isnan(table.recall["d"])
-    assert table["count"].tolist() == np.bincount(scores.truth, minlength=4).tolist()
+    assert table["count"].tolist() == np.bincount(truth, minlength=4).tolist()
 
 
-def test_calibration_error_is_the_weighted_gap_of_its_bins(scores):
-    confidence, right = scores.shares.max(1), scores.shares.argmax(1) == scores.truth
+def test_calibration_error_is_the_weighted_gap_of_its_bins(model, photos):
+    found = score(model, photos)
+    said = list(predict(model, [photos]))
+    confidence = np.array([float(one.shares.max()) for one in said])
+    right = np.array([one.label == one.file.parent.name for one in said])
     expected = 0.0
-    for number in range(BINS):
-        inside = (confidence > number / BINS) & (confidence <= (number + 1) / BINS)
+    for number in range(15):
+        inside = (confidence > number / 15) & (confidence <= (number + 1) / 15)
         if inside.any():
-            expected += inside.sum() / 200 * abs(right[inside].mean() - confidence[inside].mean())
-    assert scores.calibration_error == pytest.approx(expected)
-    certain = Scores(("a", "b"), np.array([[1, 0], [1, 0]]), np.array([[1.0, 0.0], [1.0, 0.0]]), np.array([0, 1]))
-    assert certain.calibration_error == pytest.approx(0.5)  # always sure, half the time right
+            expected += inside.mean() * abs(right[inside].mean() - confidence[inside].mean())
+            row = found.reliability().loc[number]
+            assert row["count"] == inside.sum()
+            assert row.accuracy == pytest.approx(right[inside].mean())
+    assert found.calibration_error == pytest.approx(expected, abs=1e-6)
 
 
 def test_a_folder_is_tested_by_the_names_of_its_folders(model, photos):

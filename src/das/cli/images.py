@@ -129,7 +129,7 @@ def score(
         publish_json(output.with_suffix(".json"), inference.document(scores))
         save_figure(inference.figure(scores, f"{checkpoint.name} on {folder}"), output)
         print(output.with_suffix(".png"))
-    _name_unread(scores.unread, len(scores.unread) + len(scores.shares if scores.shares is not None else ()))
+    _name_unread(scores.unread, len(scores.unread) + scores.count)
 
 
 @app.command()

@@ -18,9 +18,8 @@ from das.data.sets import FileSet
 from das.errors import DasError
 from das.inference.pictures import find
 from das.inference.predict import Prediction, predict
-from das.tasks.classification import DasModel
+from das.tasks.classification import Accuracy, DasModel
 
-BINS = 15  # of confidence, equally wide: Guo et al. 2017, section 2
 READABLE = 20  # classes whose cells are written out
 Watch = Callable[[Iterable[Prediction], int], Iterable[Prediction]]
 
@@ -31,15 +30,14 @@ class Scores:
 
     Attributes:
         confusion: int64 (K, K), pictures (of a segmentation pixels) by true class (row) and predicted class (column).
-        shares: of a classifier, the probabilities of each picture, (N, K); None of a segmentation.
-        truth: of a classifier, int64 (N,); None of a segmentation.
+        bins: of a classifier, (B, 3): pictures, hits and summed confidence of each bin of confidence
+            (`das.tasks.classification.Accuracy`); None of a segmentation.
         unread: a line for each picture that could not be read.
     """
 
     classes: tuple[str, ...]
     confusion: np.ndarray
-    shares: np.ndarray | None = None
-    truth: np.ndarray | None = None
+    bins: np.ndarray | None = None
     unread: tuple[str, ...] = ()
 
     @property
@@ -83,13 +81,11 @@ class Scores:
 
     def reliability(self) -> pd.DataFrame:
         """By bin of confidence that holds pictures: ``count``, mean ``confidence`` and ``accuracy`` in [0, 1]."""
-        if self.shares is None or self.truth is None:
-            raise DasError("calibration: is measured of classifiers, whose probabilities are kept")
-        confidence, right = self.shares.max(1), self.shares.argmax(1) == self.truth
-        place = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
-        table = pd.DataFrame({"bin": place, "confidence": confidence, "accuracy": right.astype(float)})
-        groups = table.groupby("bin")
-        return groups.mean().assign(count=groups.size())
+        if self.bins is None:
+            raise DasError("calibration: is measured of classifiers, whose answers have one confidence a picture")
+        count, hits, confidence = self.bins[self.bins[:, 0] > 0].T
+        table = pd.DataFrame({"confidence": confidence / count, "accuracy": hits / count, "count": count.astype(int)})
+        return table.set_index(pd.Index(np.flatnonzero(self.bins[:, 0]), name="bin"))
 
     @property
     def calibration_error(self) -> float:
@@ -101,7 +97,7 @@ class Scores:
     def summary(self) -> dict[str, Any]:
         """The numbers that stand for the whole test."""
         found: dict[str, Any] = {"accuracy": self.accuracy, "balanced_accuracy": self.balanced_accuracy}
-        if self.shares is None:
+        if self.bins is None:
             return {"pixels": self.count, "mean_iou": self.mean_iou, **found}
         return {"pictures": self.count, **found, "calibration_error": self.calibration_error}
 
@@ -113,7 +109,7 @@ def document(scores: Scores) -> dict[str, Any]:
         return {str(k): {n: None if v != v else v for n, v in row.items()} for k, row in table.to_dict("index").items()}
 
     found = scores.summary() | {"classes": plain(scores.per_class()), "confusion": scores.confusion.tolist()}
-    if scores.shares is not None:
+    if scores.bins is not None:
         found["reliability"] = [*plain(scores.reliability()).values()]
     return found | {"unread": list(scores.unread)}
 
@@ -158,10 +154,12 @@ def _labeled(model: DasModel, folder: Path, batch_size: int, watch: Watch) -> Sc
     unread = tuple(f"{one.file}: {one.error}" for one in said if one.error)
     if not good:
         raise DasError(f"{folder}: none of {len(said)} pictures can be read: {unread[0]}")
-    labels = np.array([truth[one.file] for one in good])
-    shares = torch.stack([one.shares for one in good if one.shares is not None]).double().numpy()
-    cells = np.bincount(labels * len(known) + shares.argmax(1), minlength=len(known) ** 2)
-    return Scores(model.classes, cells.reshape(len(known), -1), shares, labels, unread)
+    labels = torch.tensor([truth[one.file] for one in good])
+    shares = torch.stack([one.shares for one in good if one.shares is not None]).double()
+    counted = Accuracy()
+    counted.add(shares.clamp_min(torch.finfo(shares.dtype).tiny).log(), labels)
+    cells = torch.bincount(labels * len(known) + shares.argmax(1), minlength=len(known) ** 2)
+    return Scores(model.classes, cells.view(len(known), -1).numpy(), counted.bins.numpy(), unread)
 
 
 @torch.no_grad()
@@ -180,13 +178,13 @@ def _dense(model: DasModel, folder: Path) -> Scores:
 def figure(scores: Scores, title: str | None = None) -> Figure:
     """The confusion matrix, row by row in percent of the true class; recall and precision (of a segmentation IoU) by
     class; and the reliability diagram of a classifier."""
-    panels = 2 + (scores.shares is not None)
+    panels = 2 + (scores.bins is not None)
     side = min(9.0, 2.2 + 0.32 * len(scores.classes))
     with mpl.rc_context(STYLE):
         chart = Figure(figsize=(side + 0.8 + 3.4 * (panels - 1), max(3.4, side)), layout="constrained")
         matrix, bars, *rest = chart.subplots(1, panels, width_ratios=[side, *[3.0] * (panels - 1)])
         _matrix(matrix, scores)
-        _bars(bars, scores, ("iou", "recall") if scores.shares is None else ("recall", "precision"))
+        _bars(bars, scores, ("iou", "recall") if scores.bins is None else ("recall", "precision"))
         for axis in rest:
             _reliability(axis, scores)
         if title:
@@ -223,9 +221,10 @@ def _bars(axis: Axes, scores: Scores, columns: Sequence[str]) -> None:
 
 def _reliability(axis: Axes, scores: Scores) -> None:
     bins = scores.reliability()
-    places = (bins.index.to_numpy() + 0.5) / BINS
+    width = 1 / Accuracy.BINS
+    places = (bins.index.to_numpy() + 0.5) * width
     axis.plot([0, 1], [0, 1], ls=":", color="0.5")
-    axis.bar(places, bins.accuracy, 1 / BINS, color="tab:blue", alpha=0.6, edgecolor="white")
+    axis.bar(places, bins.accuracy, width, color="tab:blue", alpha=0.6, edgecolor="white")
     axis.plot(bins.confidence, bins.accuracy, "o", color="black", ms=3)
     for place, count in zip(places, bins["count"], strict=True):
         axis.text(place, 0.01, str(count), rotation=90, ha="center", va="bottom", fontsize=6, color="0.2")
