@@ -47,5 +47,5 @@ def main() -> None:
 
 
 def _interrupted(*_) -> None:
-    sys.stderr.write("\ndas: interrupted; the same command continues from the last whole epoch\n")
+    sys.stderr.write("\ndas: interrupted; the same command continues a search or training from its last whole epoch\n")
     sys.exit(130)
