@@ -151,7 +151,10 @@ def test_an_interruption_is_one_line(command, tmp_path):
     run.send_signal(signal.SIGINT)
     _, said = run.communicate(timeout=60)
     assert run.returncode == 130
-    assert said.strip().splitlines()[-1] == "das: interrupted; the same command continues from the last whole epoch"
+    assert (
+        said.strip().splitlines()[-1]
+        == "das: interrupted; the same command continues a search or training from its last whole epoch"
+    )
     assert "Traceback" not in said
     assert "Aborted" not in said
 

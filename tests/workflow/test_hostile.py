@@ -37,5 +37,8 @@ def test_an_interruption_is_one_line_in_the_log_of_the_job(tmp_path):
     run.communicate(timeout=60)
     assert run.returncode != 0
     said = log.read_text()
-    assert said.strip().splitlines()[-1] == "das: interrupted; the same command continues from the last whole epoch"
+    assert (
+        said.strip().splitlines()[-1]
+        == "das: interrupted; the same command continues a search or training from its last whole epoch"
+    )
     assert "Traceback" not in said
