@@ -10,8 +10,9 @@ from torch import nn
 
 from das import augment, tasks
 from das.augment.base import SearchedAugmentation
+from das.data import splits
 from das.data.batches import Batches
-from das.data.sets import Dataset
+from das.data.sets import Dataset, FileSet, ImageSet
 from das.engine.augmentation_search import search
 from das.engine.checkpoint import checkpoint, weights_digest
 from das.engine.device import arithmetic, prepare
@@ -29,6 +30,10 @@ from das.tasks.classification import DasModel
 from das.video.policy import Policy
 
 
+class Diverged(DasError):
+    """A training whose loss is no longer finite."""
+
+
 @dataclass(frozen=True)
 class Fitted:
     """A trained model, its curves, all scores of its last test, the frames that passed a network in training, its
@@ -44,7 +49,7 @@ class Fitted:
 def train(run: TrainingRun, dataset: Dataset, policy: Policy | None) -> None:
     """Train ``run`` on ``dataset`` through ``policy`` and publish its checkpoint, number and run record.
 
-    An interrupted run continues after its last whole epoch and ends in the same bytes. Raises DasError when the loss
+    An interrupted run continues after its last whole epoch and ends in the same bytes. Raises Diverged when the loss
     is no longer finite.
     """
     with results.alone(run):
@@ -74,8 +79,14 @@ def resume_state(run: TrainingRun, dataset: Dataset, policy: Policy | None) -> R
     return ResumeState(run.kind, run.study, *run.place.split("/"), digest=digest(depends_on))
 
 
-def fit(run: TrainingRun, dataset: Dataset, policy: Policy | None, resume: ResumeState) -> Fitted:
-    """Train on ``dataset.train`` and test on ``dataset.test`` every `test_every` epochs; continue from ``resume``.
+def fit(
+    run: TrainingRun, dataset: Dataset, policy: Policy | None, resume: ResumeState, stop: int | None = None
+) -> Fitted:
+    """Train on ``dataset.train`` and test on ``dataset.test`` every `test_every` epochs; continue from ``resume``, and
+    stop after epoch ``stop``, by default the last one. Raises Diverged.
+
+    With the recipe's `validation`, that share of the training images is held out and takes the tests; the weights that
+    do best there (of equals the latest) are then tested once on ``dataset.test``.
 
     Initial weights, batches, crops and flips come from data set, backbone and seed: methods are compared in pairs that
     start alike and see the same images in the same order. What a method draws beyond that is its own.
@@ -86,21 +97,31 @@ def fit(run: TrainingRun, dataset: Dataset, policy: Policy | None, resume: Resum
 
     torch.manual_seed(derive(*paired, "weights"))
     model = tasks.model(run.architecture, policy, dataset.classes, *dataset.mean_std)
+    model.know(dataset)
     criterion = model.criterion(recipe.label_smoothing)
     objective = augment.build_objective(how.augment)(model, criterion, partial(arithmetic, run.compute)).to(device)
     parameters = [parameter for parameter in objective.parameters() if parameter.requires_grad]
     optimizer = registry.lookup("optimizer", recipe.optimizer).load()(parameters, recipe, model.learning_rates())
     steps = augment.build([*run.data.augment, *how.augment], len(dataset.classes))
     modules = nn.ModuleList(step.to(device) for step in steps if isinstance(step, nn.Module))
-    train_batches = Batches(dataset.train, recipe.batch_size, steps, device=device, drop_last=True)
+    training, judge, judged = dataset.train, "test", dataset.test
+    if recipe.validation:
+        kept, held = splits.holdout(training.strata, recipe.validation, *paired, "validation")
+        if not len(held):
+            raise DasError(
+                f"recipes.{run.data.recipe}.validation: {recipe.validation} of {len(training)} training images is none"
+            )
+        training, judge, judged = training.subset(kept), "validation", training.subset(held)
+    train_batches = Batches(training, recipe.batch_size, steps, device=device, drop_last=True)
     if not len(train_batches):
         raise DasError(
             f"recipes.{run.data.recipe}.batch_size: is {recipe.batch_size}, but {run.dataset} has "
-            f"{len(dataset.train)} training images; use at most that many"
+            f"{len(training)} training images; use at most that many"
         )
 
-    curves: dict[str, list[float]] = {"train_loss": [], "test_epoch": [], "test_loss": [], f"test_{model.metric}": []}
+    curves: dict[str, list[float]] = {"train_loss": []}
     tested: dict[str, Any] = {}
+    best: dict[str, Any] = {}  # the epoch that did best in validation, and the network's weights after it
     start, spent, test_device_s, searches = 0, None, 0.0, []
     if state := resume.load():
         objective.load_state_dict(state["objective"])
@@ -108,12 +129,24 @@ def fit(run: TrainingRun, dataset: Dataset, policy: Policy | None, resume: Resum
         set_random_state(state["random"])
         modules.load_state_dict(state["augmentations"])
         curves, tested, start, spent = state["curves"], state["tested"], state["epoch"], state["meter"]
-        test_device_s, searches = state["test_device_s"], state["searches"]
+        test_device_s, searches, best = state["test_device_s"], state["searches"], state.get("best", {})
     meter = Meter(device, spent)
+
+    def test(images: ImageSet | FileSet) -> tuple[dict[str, Any], float]:
+        """The model's scores, and the seconds that they took on the device."""
+        before = meter.state()["device_s"]
+        scores = evaluate(model, images, run.compute, batch_size=4 * recipe.batch_size)
+        return scores, meter.state()["device_s"] - before
+
+    def note(part: str, epoch: int, scores: dict[str, Any]) -> None:
+        """Add a test of the set's ``part`` after ``epoch`` epochs to the curves."""
+        for name, value in {"epoch": epoch, "loss": scores["loss"], model.metric: scores[model.metric]}.items():
+            curves.setdefault(f"{part}_{name}", []).append(value)
+
     if not state:
         searches = [search(step, run, dataset, device) for step in modules if isinstance(step, SearchedAugmentation)]
 
-    for epoch in (epochs := Epochs(str(run.number), run.epochs, start)):
+    for epoch in (epochs := Epochs(str(run.number), run.epochs, start, stop)):
         objective.train()
         total = torch.zeros((), device=device)
         draws = run.generator("method", epoch)
@@ -133,17 +166,17 @@ def fit(run: TrainingRun, dataset: Dataset, policy: Policy | None, resume: Resum
             objective.after_step(done / run.epochs)
         mean_loss = float(total) / len(train_batches)
         if not math.isfinite(mean_loss):
-            raise DasError(f"{run.number}: the loss is {mean_loss} in epoch {epoch + 1}; lower recipes.*.lr")
+            raise Diverged(f"{run.number}: the loss is {mean_loss} in epoch {epoch + 1}; lower recipes.*.lr")
         curves["train_loss"].append(mean_loss)
         said = f"loss {mean_loss:.4f}"
         if (epoch + 1) % recipe.test_every == 0 or epoch + 1 == run.epochs:
-            before = meter.state()["device_s"]
-            tested = evaluate(model, dataset.test, run.compute, batch_size=4 * recipe.batch_size)
-            test_device_s = meter.state()["device_s"] - before
-            curves["test_epoch"].append(epoch + 1)
-            curves["test_loss"].append(tested["loss"])
-            curves[f"test_{model.metric}"].append(tested[model.metric])
-            said += f", test {model.metric} {tested[model.metric]:.2%}"
+            tested, test_device_s = test(judged)
+            note(judge, epoch + 1, tested)
+            said += f", {judge} {model.metric} {tested[model.metric]:.2%}"
+            scores = curves[f"{judge}_{model.metric}"]
+            if recipe.validation and scores[-1] == max(scores):
+                weights = {name: tensor.clone() for name, tensor in model.network.state_dict().items()}
+                best = {"epoch": epoch + 1, "weights": weights}
         epochs.report(said)
         resume.save({
             "objective": objective.state_dict(),
@@ -156,8 +189,13 @@ def fit(run: TrainingRun, dataset: Dataset, policy: Policy | None, resume: Resum
             "augmentations": modules.state_dict(),
             "searches": searches,
             "test_device_s": test_device_s,
+            "best": best,
         })  # fmt: skip
 
+    if best:
+        model.network.load_state_dict(best["weights"])
+        tested, test_device_s = test(dataset.test)
+        note("test", best["epoch"], tested)
     train_frames = run.epochs * len(train_batches) * recipe.batch_size * model.policy.frames * objective.passes
     record = meter.record()
     record["cost"]["test_device_s"] = round(test_device_s, 3)

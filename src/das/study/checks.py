@@ -3,14 +3,17 @@
 Every function yields problems as ``key: what is there; what would be right``.
 """
 
+import re
 from collections.abc import Iterator
 from importlib.util import find_spec
+from pathlib import Path
 
 from das.errors import DasError
-from das.study import registry
+from das.study import registry, tuning
 from das.study.augmentations import check_dataset, check_method, check_together, read
 from das.study.runs import frames
-from das.study.schema import Study
+from das.study.schema import Range, Study, Tuning
+from das.study.sources import fetched
 
 
 def problems(study: Study) -> Iterator[str]:
@@ -22,6 +25,7 @@ def problems(study: Study) -> Iterator[str]:
             return
     impossible = list(_augmentations(study))
     yield from impossible or _tuning(study)
+    yield from _splits(study)
     yield from _searches(study)
     yield from _policies(study)
     yield from _methods(study)
@@ -66,6 +70,9 @@ def _components(study: Study) -> Iterator[str]:
         yield from found
         if not found and data.folder is None:
             yield f"{key}.root: is missing; reader {data.reader!r} reads files of your own"
+        if not found and fetched(data) and not _fetchable(str(data.folder)):
+            plain = "letters, digits, . _ - and /, without .."
+            yield f"{key}.root: is {data.folder!r}; data are fetched into it, so it should be made of {plain}"
     for name, net in study.backbones.items():
         key = f"backbones.{name}"
         yield from _component(f"{key}.network", "network", net.network, net.options, f"{key}.options")
@@ -102,6 +109,11 @@ def _components(study: Study) -> Iterator[str]:
             if all(refused):
                 allowed = dict.fromkeys(name for kind in kinds for name in registry.names(kind))
                 yield f"{key}.consensus: is {method.consensus!r}; should be one of {', '.join(allowed)}"
+
+
+def _fetchable(folder: str) -> bool:
+    """Whether data can be fetched into a folder that rules, patterns and logs name."""
+    return re.fullmatch(r"[\w./-]+", folder, re.ASCII) is not None and ".." not in Path(folder).parts
 
 
 def _component(key: str, kind: str, name: str, options: dict | None = None, options_key: str = "") -> Iterator[str]:
@@ -171,18 +183,24 @@ def _augmentations(study: Study) -> Iterator[str]:
                 yield f"methods.{name}.augment: {problem} (data set {data.title!r})"
 
 
-def _training_size(data) -> int | None:
-    """The side of the data set's training images, None where only the files tell."""
+def _training_size(data) -> int | list[int] | None:
+    """The side, or height and width, of the data set's training images, None where only the files tell."""
     for entry in data.augment:
         if isinstance(entry, dict):
-            for options in entry.values():
-                if type(options.get("size")) is int:
+            for name, options in entry.items():
+                if read({name: options})[0].facts.get("frames"):
                     return options["size"]
     return data.size
 
 
 def _tuning(study: Study) -> Iterator[str]:
-    """Grids of methods, augmentations or parameters that are not there, and values that are not allowed."""
+    """What a tuning tries and what one chose: paths that lead nowhere, values that are not allowed, too few trials."""
+    yield from _tuned(study)
+    if study.tuning:
+        impossible = list(_recipe_space(study, study.tuning))
+        yield from impossible or _halving(study, study.tuning)
+        if not study.tuning.recipe and not study.tuning.grids:
+            yield "tuning: tries nothing; should have recipe or grids"
     for method, grid in (study.tuning.grids if study.tuning else {}).items():
         if method not in study.methods:
             yield f"tuning.grids.{method}: is no method; methods defines {', '.join(sorted(study.methods))}"
@@ -201,6 +219,72 @@ def _tuning(study: Study) -> Iterator[str]:
                         read({name: used[name] | {parameter: value}})
                     except DasError as problem:
                         yield f"tuning.grids.{method}: {problem}"
+
+
+def _tuned(study: Study) -> Iterator[str]:
+    for name, method in study.methods.items():
+        for dataset, backbones in method.tuned.items():
+            for backbone, settings in backbones.items():
+                key = f"methods.{name}.tuned.{dataset}.{backbone}"
+                if dataset not in study.datasets or backbone not in study.backbones:
+                    yield f"{key}: is of a data set or backbone that the study does not define"
+                    continue
+                try:
+                    tuning.apply(settings, study.recipes[study.datasets[dataset].recipe], method)
+                except DasError as problem:
+                    yield f"{key}.{problem}"
+
+
+def _recipe_space(study: Study, asked: Tuning) -> Iterator[str]:
+    recipes = {study.datasets[name].recipe for name in study.study.datasets}
+    for key, space in asked.recipe.items():
+        values = [space.low, space.high] if isinstance(space, Range) else space
+        if isinstance(space, Range) and space.low >= space.high:
+            yield f"tuning.recipe.{key}: is {space.low:g} to {space.high:g}; low should be below high"
+        elif not values:
+            yield f"tuning.recipe.{key}: is empty; should list values"
+        for value in values:
+            try:
+                tuning.changed(study.recipes[min(recipes)], {key: value})
+            except DasError as problem:
+                yield f"tuning.{problem}"
+
+
+def _halving(study: Study, asked: Tuning) -> Iterator[str]:
+    if not asked.halving:
+        return
+    least = asked.halving.factor ** (asked.halving.rungs - 1)
+    if asked.trials < least:
+        yield (
+            f"tuning.trials: is {asked.trials}; should be at least {least}, of which halving by {asked.halving.factor} "
+            f"leaves one in the last of {asked.halving.rungs} rungs"
+        )
+        return
+    for name in dict.fromkeys(study.datasets[name].recipe for name in study.study.datasets):
+        recipe = study.recipes[name]
+        lengths = asked.recipe.get("epochs", [])
+        fewest = min([recipe.epochs, *(lengths if isinstance(lengths, list) else [])])
+        first, test = tuning.first_stop(asked, fewest), asked.test_every or recipe.test_every
+        if first < test:
+            yield (
+                f"tuning.halving: the first rung ends after {first} of {fewest} epochs, before a test (every {test}); "
+                "use fewer rungs, more epochs, or a smaller tuning.test_every"
+            )
+
+
+def _splits(study: Study) -> Iterator[str]:
+    for name, data in study.datasets.items():
+        if data.splits is None:
+            continue
+        key = f"datasets.{name}.splits"
+        if not {"split", "train_per_class"} <= data.entry.options.keys():
+            yield f"{key}: is {data.splits}; reader {data.reader!r} has no splits"
+        elif data.options.get("train_per_class") is None:
+            yield f"{key}: is {data.splits}; options.train_per_class should say how many images of a class a split has"
+        elif "split" in data.options:
+            yield f"{key}: is {data.splits}, by seed; options.split should not name one"
+        if study.policy_benchmark and name in study.study.datasets:
+            yield f"{key}: is {data.splits}; the policy benchmark reads the same images with every seed"
 
 
 def _searches(study: Study) -> Iterator[str]:
@@ -264,8 +348,8 @@ def _methods(study: Study) -> Iterator[str]:
                 yield f"{key}.weights_of: is {method.weights_of!r}, which has no weights of its own"
             if (trained.fusion, trained.fusion_options) != (method.fusion, method.fusion_options):
                 yield f"{key}.fusion: is {method.fusion!r}; should be {trained.fusion!r} as in {method.weights_of!r}"
-            if method.augment or method.equal_compute_to:
-                yield f"{key}: trains nothing (weights_of), so augment and equal_compute_to have no place in it"
+            if method.augment or method.equal_compute_to or method.tuned:
+                yield f"{key}: trains nothing (weights_of), so augment, equal_compute_to and tuned have no place in it"
         if method.equal_compute_to:
             other = study.methods[method.equal_compute_to]
             if own is None or frames(study, other.policy) is None:

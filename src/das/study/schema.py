@@ -9,7 +9,21 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from das.study import registry
-from das.study.values import AtLeast2, Below1, Count, Fraction, Name, NonNegative, NonNegativeInt, Part, Positive
+from das.study.values import (
+    AtLeast2,
+    Below1,
+    Count,
+    FilePath,
+    Finite,
+    Fraction,
+    Name,
+    NonNegative,
+    NonNegativeInt,
+    Part,
+    Positive,
+    Size,
+    Url,
+)
 
 
 class Section(BaseModel):
@@ -46,16 +60,29 @@ Augmentations = Annotated[
 ]
 
 
+class SourceFile(Section):
+    """Where a data set's file comes from and what tells that it is the right one; null: not known."""
+
+    url: Url | None = Field(None, description="http://, https:// or file://")
+    size: Count | None = Field(None, description="bytes")
+    md5: Annotated[str, Field(pattern="^[0-9a-f]{32}$")] | None = Field(None, description="32 hex digits")
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = Field(None, description="64 hex digits")
+    optional: bool = Field(False, description="fetched only where an option of the reader asks for it")
+
+
 class Dataset(Section):
     """A data set: where its images come from and how networks are trained on them."""
 
-    LABELS = frozenset({"title", "root", "sources", "recipe"})
+    LABELS = frozenset({"title", "root", "sources", "recipe", "splits"})
 
     title: str = Field(description="as tables and figures call it")
     reader: str = Field(description="a reader of the package or one of your own")
-    root: str | None = Field(None, description="where the files lie, if not in the reader's own place")
-    sources: dict[str, dict[str, Any]] = Field({}, description="files from elsewhere than data/sources.yaml says")
+    root: FilePath | None = Field(None, description="where the files lie, if not in the reader's own place")
+    sources: dict[str, SourceFile] = Field({}, description="files from elsewhere than data/sources.yaml says")
     options: dict[str, Any] = Field({}, description="of the reader")
+    splits: AtLeast2 | None = Field(
+        None, description="cuts of train_per_class images that seeds take turns in: seed s reads split s mod splits"
+    )
     recipe: Name = Field(description="a name from `recipes`")
     augment: Augmentations = Field([], description="of training images only, before the video")
 
@@ -74,12 +101,12 @@ class Dataset(Section):
         return self.entry.facts.get("task", "classification")
 
     @property
-    def size(self) -> int | None:
-        """The side that images are read at; None where only the files tell."""
+    def size(self) -> int | list[int] | None:
+        """The side, or height and width, that images are read at; None where only the files tell."""
         size = self.options.get("size", self.entry.facts.get("size"))
         if size is None and "size" in self.entry.options:
             size = self.entry.options["size"].default
-        return size if type(size) is int else None
+        return size if isinstance(size, int | list) else None
 
 
 class Head(Section):
@@ -126,6 +153,9 @@ class SegmentationRecipe(Section):
     auxiliary_weight: NonNegative = Field(0.4, description="of the auxiliary head's loss")
     head_lr: Positive = Field(1.0, description="times the learning rate, for both heads")
     batch_norm: Literal["train", "frozen"] = Field("train", description="frozen: running statistics stay as they are")
+    class_weights: dict[str, Positive] = Field(
+        {}, exclude_if=lambda weights: not weights, description="class: weight of its pixels in the loss; others 1"
+    )
     evaluation: DenseEvaluation = Field(DenseEvaluation(), description="how a test predicts")
 
 
@@ -146,7 +176,16 @@ class Recipe(Section):
     label_smoothing: Below1 = Field(0.0, description="share of the label spread over all classes")
     clip_norm: Positive | None = Field(None, description="of the gradient; null: not clipped")
     test_every: Count = Field(1, description="epochs between tests; the last epoch is always tested")
+    validation: Part | None = Field(
+        None, description="share of the training images that is held out to choose the epoch; null: the last epoch"
+    )
     segmentation: SegmentationRecipe = Field(SegmentationRecipe(), description="for segmentation only")
+
+    def settings(self) -> dict[str, Any]:
+        found = super().settings()
+        if self.validation is None:  # what was made before there was a choice stands
+            del found["validation"]
+        return found
 
 
 class Cell(Section):
@@ -170,10 +209,8 @@ class AlphaOptimizer(Section):
     """Adam on the architecture parameters."""
 
     lr: Positive = Field(3e-4, description="learning rate of alpha")
-    betas: tuple[Fraction, Fraction] = Field((0.5, 0.999), description="of Adam")
+    betas: tuple[Fraction, Fraction] = Field((0.5, 0.999), strict=False, description="of Adam")
     weight_decay: NonNegative = Field(1e-3, description="draws alpha to an even mixture")
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
 
 
 class WeightOptimizer(Section):
@@ -220,8 +257,8 @@ class PolicySource(Section):
     fusion: str = Field("tsm", description="of the network in a search")
     fusion_options: dict[str, Any] = Field({}, description="of that fusion")
     operation: str | None = Field(None, description="of source `single`")
-    magnitude: float | None = Field(None, description="of source `single`, per step")
-    path: str | None = Field(None, description="of source `file`")
+    magnitude: Finite | None = Field(None, description="of source `single`, per step")
+    path: FilePath | None = Field(None, description="of source `file`")
 
 
 class PolicyBenchmark(Section):
@@ -238,7 +275,7 @@ class PolicyBenchmark(Section):
 class Method(Section):
     """What is trained and tested: a policy (none: one untouched frame), a fusion, a consensus, augmentations."""
 
-    LABELS = frozenset({"title", "policy", "weights_of", "equal_compute_to"})
+    LABELS = frozenset({"title", "policy", "weights_of", "equal_compute_to", "tuned"})
 
     title: str = Field(description="as tables and figures call it")
     policy: Name | None = Field(None, description="a name from `policies`; null: one untouched frame")
@@ -248,16 +285,40 @@ class Method(Section):
     augment: Augmentations = Field([], description="after the data set's own, before the video")
     weights_of: Name | None = Field(None, description="test that method's weights on this policy's frames; no training")
     equal_compute_to: Name | None = Field(None, description="train as many frames as that method does")
+    tuned: dict[Name, dict[Name, dict[str, Any]]] = Field(
+        {}, description="data set: {backbone: {path: value}}, as tuning chose it; paths as in `tuning`"
+    )
+
+
+class Range(Section):
+    """A range that a setting is drawn from, evenly in its logarithm."""
+
+    low: Positive = Field(description="its lower end")
+    high: Positive = Field(description="its upper end")
+
+
+class Halving(Section):
+    """Successive halving (Jamieson and Talwalkar 2016): all trials run for ``1 / factor ** (rungs - 1)`` of their
+    epochs; at the end of each rung but the last the best ``1 / factor`` of them go on, ``factor`` times as long."""
+
+    factor: AtLeast2 = Field(3, description="by which trials become fewer and epochs more")
+    rungs: AtLeast2 = Field(description="the last one trains for all epochs")
 
 
 class Tuning(Section):
-    """How settings of methods' augmentations are chosen (das.engine.tune): by training on part of the training set and
-    scoring on the rest, with the same number of trials for every method, never on the test set."""
+    """How settings are chosen (das.engine.tune): by training on part of the training set and scoring on the rest, with
+    the same number of trials for every method, never on the test set."""
 
-    trials: Count = Field(description="of each method, drawn from its grid; all of the grid where that has fewer")
-    fraction: Part = Field(0.2, description="of the training set that is held out")
+    trials: Count = Field(description="of each method; all of its grid where that alone is asked for and has fewer")
+    fraction: Part = Field(0.2, description="of the training set that is held out; of splits, each class's last images")
     seed: NonNegativeInt = Field(0, description="of the held-out part and of the trials")
-    grids: dict[Name, dict[str, list[Any]]] = Field(description="method: {augmentation.parameter: [values]}")
+    recipe: dict[str, list[Any] | Range] = Field(
+        {}, description="key of the recipe: [values] or a range; tried with every method that trains"
+    )
+    grids: dict[Name, dict[str, list[Any]]] = Field({}, description="method: {augmentation.parameter: [values]}")
+    halving: Halving | None = Field(None, description="null: every trial trains for all its epochs")
+    tests: Count = Field(1, description="a trial's score is the mean of so many tests, its last ones")
+    test_every: Count | None = Field(None, description="epochs between a trial's tests; null: the recipe's")
 
 
 class Study(Section):
@@ -299,4 +360,4 @@ class Architecture(Section):
     fusion_options: dict[str, Any] = {}
     consensus: str = "mean_logits"
     segmentation: SegmentationRecipe | None = None
-    image_size: int | None = None
+    image_size: Size | None = None
