@@ -114,6 +114,10 @@ class Head(Section):
 
     network: str = Field(description="a head of the package or one of your own")
     output_stride: Literal[4, 8, 16, 32] = Field(8, description="pixels of the image to a step of the features")
+    dilation: Literal["after_first", "even"] = Field(
+        "after_first",
+        description="of stages without stride: torchvision's, or of their first convolution too (PSPNet's)",
+    )
     options: dict[str, Any] = Field({}, description="of the head")
 
 
