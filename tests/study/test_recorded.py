@@ -108,7 +108,7 @@ def test_what_was_recorded_with_other_settings_is_named_and_not_used(fresh):
     assert len(list(Path("results").rglob("policies/**/*.yaml"))) == 2  # a random policy depends on no recipe
 
 
-@pytest.mark.parametrize("change", [("0.", "1."), ("training,few", "training,few2"), ("eJ", "eK")])
+@pytest.mark.parametrize("change", [("0.", "1."), ("training,few", "training,few2"), (",eN", ",eM")])
 def test_an_edited_line_is_named_and_not_used(fresh, change, capsys):
     text = lines()
     place = next(i for i, line in enumerate(text) if line.startswith("training,few,resnet8,baseline,0"))
