@@ -251,7 +251,7 @@ class Method(Section):
     weights_of: Name | None = Field(None, description="test that method's weights on this policy's frames; no training")
     equal_compute_to: Name | None = Field(None, description="train as many frames as that method does")
     tuned: dict[Name, dict[Name, dict[str, Any]]] = Field(
-        {}, description="data set: {backbone: {path: value}}, as tuning chose it; paths as in `tuning`"
+        {}, description="data set: {backbone: {path: value}}, as tuning chose it; paths as in `tuning.grids`"
     )
 
 
@@ -282,7 +282,9 @@ class Tuning(Section):
     recipe: dict[str, list[Any] | Range] = Field(
         {}, description="key of the recipe: [values] or a range; tried with every method that trains"
     )
-    grids: dict[Name, dict[str, list[Any]]] = Field({}, description="method: {augmentation.parameter: [values]}")
+    grids: dict[Name, dict[str, list[Any]]] = Field(
+        {}, description="method: {AUGMENTATION.OPTION or recipe.KEY: [values]}"
+    )
     halving: Halving | None = Field(None, description="null: every trial trains for all its epochs")
     tests: Count = Field(1, description="a trial's score is the mean of so many tests, its last ones")
     test_every: Count | None = Field(None, description="epochs between a trial's tests; null: the recipe's")
