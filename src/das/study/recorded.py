@@ -99,6 +99,11 @@ def place(study: Study) -> list[str]:
     return [*([f"{said}: {', '.join(run.place for run in others)}"] if others else []), *unfit]
 
 
+def put_back(run: Run) -> bool:
+    """Whether the run's files were put in their places by `place`."""
+    return run.record.exists() and MARK in read_sealed(run.record)
+
+
 def read(path: Path) -> Iterator[Line]:
     """The lines of a file of recorded results; one that was changed is named and left out."""
     if not path.exists():
