@@ -12,8 +12,8 @@ CHECKPOINT = (
 rule train:
     """Train and test a network; the JSON repeats to the byte, the run record beside it says what it cost."""
     input:
-        data=once_made([*NUMBER, CHECKPOINT], data_files),
-        files=once_made([*NUMBER, CHECKPOINT], read_files),
+        data=once_made(NUMBER, run_data),
+        files=once_made(NUMBER, read_files),
         again=number_again,
     output:
         NUMBER,
@@ -40,7 +40,7 @@ rule train:
 rule evaluate:
     """Test another method's weights through this method's policy."""
     input:
-        data=once_made(NUMBER, data_files),
+        data=once_made(NUMBER, run_data),
         files=once_made(NUMBER, read_files),
         again=number_again,
     output:

@@ -16,7 +16,7 @@ SEARCHED = [
 rule search:
     """Search a policy on the training set's two halves; its history, cost and halves stand beside it."""
     input:
-        data=once_made(SEARCHED, data_files),
+        data=once_made(SEARCHED, run_data),
         again=policy_again,
     output:
         SEARCHED,
