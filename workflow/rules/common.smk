@@ -10,6 +10,7 @@ from das.study import (
     of_policy,
     of_study,
     of_tuning,
+    products,
     registry,
     results,
 )
@@ -23,15 +24,26 @@ if workflow.config_settings.config:
     )
 try:
     STUDY = load_study(STUDY_FILES)
-    UNFIT = results.audit(STUDY) if workflow.is_main_process else {}
-    AGAIN = results.newer_than(UNFIT)
 except DasError as error:
     raise WorkflowError(str(error))
 
-# What stands in a place and cannot stand for it (other settings, other images, edited, damaged) is named and made again.
-for path, why in UNFIT.items():
-    print(f"{path}: {why}; it is made again where it is needed", file=sys.stderr)
 
+def renewed(audit):
+    """What stands in a place and cannot stand for it (other settings, other images, edited, damaged) is named; {path: a
+    newer file} has it made again."""
+    if not workflow.is_main_process:
+        return {}
+    try:
+        unfit = audit()
+        newer = results.newer_than(unfit)
+    except DasError as error:
+        raise WorkflowError(str(error))
+    for path, why in unfit.items():
+        print(f"{path}: {why}; it is made again where it is needed", file=sys.stderr)
+    return newer
+
+
+AGAIN = renewed(lambda: results.audit(STUDY) | products.stale(STUDY))
 os.environ.update(DAS_STUDY=os.pathsep.join(map(str, STUDY_FILES)))  # read by `das`
 NAME = STUDY.name
 GRID = STUDY.study
@@ -84,6 +96,10 @@ def card(wildcards):
 
 def card_again(wildcards):
     return AGAIN.get(card(wildcards), [])
+
+
+def product_again(kind):
+    return AGAIN.get(str(products.record_path(STUDY, kind)), [])
 
 
 def policy_again(wildcards):

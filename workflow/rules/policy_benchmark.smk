@@ -6,10 +6,34 @@ snakemake --cores 1 results/policy_benchmark --configfile config/policy_benchmar
 BENCHMARK = f"results/policy_benchmark/{NAME}"
 
 
+def measured_searches():
+    from das.benchmark.searches import (
+        runs_of,
+    )  # has torch, which no other study's start waits for
+
+    return [
+        run
+        for dataset in GRID.datasets
+        for backbone in GRID.backbones
+        for run in runs_of(STUDY, dataset, backbone).values()
+    ]
+
+
+def measured_again(wildcards):
+    return BENCHMARK_AGAIN.get(
+        f"{BENCHMARK}/{wildcards.dataset}/{wildcards.backbone}/searches/{wildcards.method}/seed{wildcards.seed}.json",
+        [],
+    )
+
+
+BENCHMARK_AGAIN = renewed(lambda: results.unfit_of(STUDY, measured_searches()))
+
+
 rule measure_search:
     """Run a search and take its score of every policy of the bank."""
     input:
         data=data_files,
+        again=measured_again,
     output:
         f"{BENCHMARK}/{{dataset}}/{{backbone}}/searches/{{method}}/seed{{seed}}.json",
         f"{BENCHMARK}/{{dataset}}/{{backbone}}/searches/{{method}}/seed{{seed}}.run.json",

@@ -4,6 +4,7 @@ The test set is not read: a trial trains on a part of the training set and is sc
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -15,12 +16,13 @@ import yaml
 from das import augment
 from das.data import splits
 from das.data.sets import Dataset
+from das.engine.resume import ResumeState
 from das.engine.train import fit, resume_state
 from das.errors import DasError
 from das.files import publish, read_json
 from das.seeding import generator
 from das.study import results
-from das.study.runs import RESULTS, TrainingRun, TuningRun, of_tuning
+from das.study.runs import RESULTS, TrainingRun, TuningRun, digest, of_tuning
 from das.study.schema import Study
 from das.video.policy import Policy
 
@@ -70,7 +72,7 @@ def tune(run: TuningRun, images: Dataset, policy: Policy | None) -> None:
                 f"{run.title}: trial {place}/{len(tried)}: {settings}, tested on held-out training images", flush=True
             )
             trial = with_settings(run.trial, settings)
-            fitted = fit(trial, split, policy, resume_state(trial, split, policy))
+            fitted = fit(trial, split, policy, trial_state(run, settings, made_from))
             scores.append({"settings": settings, "score": fitted.tested[fitted.model.metric]})
         indices = {"trained_on": kept, "scored_on": held}
         sizes = {"trained_on": len(kept), "scored_on": len(held)}
@@ -79,18 +81,26 @@ def tune(run: TuningRun, images: Dataset, policy: Policy | None) -> None:
         contents = {"split": text, "trials": json.dumps(content, indent=1) + "\n"}
         results.publish(run, contents, made_from, fitted.record)
         for settings in tried:
-            resume_state(with_settings(run.trial, settings), split, policy).discard()
+            trial_state(run, settings, made_from).discard()
+
+
+def trial_state(run: TuningRun, settings: Settings, made_from: Mapping[str, str]) -> ResumeState:
+    """Where an interrupted trial is kept."""
+    depends_on = digest([results.key(run, made_from), settings], full=True)
+    return resume_state(with_settings(run.trial, settings), depends_on)
 
 
 def write_chosen(study: Study) -> Path:
     """Write the study file that gives every tuned method its best settings, to be layered over the study.
 
     The best settings have the highest mean score over the grid's data sets and backbones; of equals, the first.
-    Raises DasError for a tuning that was not run.
+    Raises DasError for a tuning that was not run, or cannot stand.
     """
     methods = {}
     for method in study.tuning.grids if study.tuning else ():
         runs = [of_tuning(study, d, b, method) for d in study.study.datasets for b in study.study.backbones]
+        for run in runs:
+            results.require(run)
         scores = [[trial["score"] for trial in read_json(run.main)["trials"]] for run in runs]
         means = [sum(column) for column in zip(*scores, strict=True)]
         best = max(range(len(means)), key=means.__getitem__)

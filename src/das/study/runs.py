@@ -55,6 +55,7 @@ class Run:
     compute: Compute
 
     kind: ClassVar[str]
+    command: ClassVar[str]  # of `das`, which makes it
 
     @property
     def name(self) -> str:
@@ -184,6 +185,7 @@ class PolicyRun(Run):
     cell: Cell | None
 
     kind = "policy"
+    command = "search"
     searches: ClassVar[bool] = False
 
     @property
@@ -330,6 +332,7 @@ class TrainingRun(MethodRun):
     """A network trained from scratch and tested."""
 
     kind = "training"
+    command = "train"
 
     @property
     def files(self) -> dict[str, Path]:
@@ -351,6 +354,7 @@ class EvaluationRun(MethodRun):
     weights: TrainingRun
 
     kind = "evaluation"
+    command = "evaluate"
 
     @cached_property
     def settings(self) -> dict[str, Any]:
@@ -377,6 +381,7 @@ class TuningRun(Run):
     tuning: Tuning
 
     kind = "tuning"
+    command = "tune"
 
     @property
     def name(self) -> str:
