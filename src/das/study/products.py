@@ -7,6 +7,7 @@ from pathlib import Path
 from das.errors import DasError
 from das.files import publish
 from das.seals import read_sealed, sealed
+from das.study import registry
 from das.study.results import card_path, everything
 from das.study.runs import RESULTS, digest
 from das.study.schema import Study
@@ -60,12 +61,13 @@ def _fault(study: Study, kind: str, path: Path, look: Look) -> str | None:
 
 
 def _state(study: Study, look: Look) -> str:
-    """A hash of the study and of all results that its tables and figures can read."""
+    """A hash of the study and of all that its tables and figures can read."""
     runs = (run for run in everything(study) if run.kind != "tuning")
     files = [
         path for run in runs for role, path in (*run.files.items(), ("record", run.record)) if role != "checkpoint"
     ]
     files += [card_path(study.name, dataset) for dataset in study.study.datasets]
+    files += [Path(path) for path in registry.lookup("task", study.task).facts.get("published", [])]
     contents = {str(path): look.hash(path) if path.is_file() else None for path in files}
     return digest([study.model_dump(), contents], full=True)
 
