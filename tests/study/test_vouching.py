@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -379,3 +380,14 @@ def test_tables_vouch_for_themselves(made):
     run = of_method(made, "own", "small", "plain", 0)
     run.number.unlink()
     assert "were made from other results" in products.stale(made)[products.record_path(made, "tables")]
+
+
+def test_files_from_a_clock_ahead_are_as_old_as_now(made):
+    """A day of it has Snakemake delete what is made from them, and take an edited one for up to date."""
+    run = run_named(made, "plain")
+    run.number.write_text("{}")
+    tomorrow = time.time() + 86400
+    for path in (run.number, run.record, run.checkpoint):
+        os.utime(path, (tomorrow, tomorrow))
+    marker = results.newer_than(results.audit(made))[str(run.main)]
+    assert max(path.stat().st_mtime for path in (run.number, run.record, run.checkpoint)) < Path(marker).stat().st_mtime
