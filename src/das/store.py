@@ -10,6 +10,7 @@ import fcntl
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from das.errors import DasError
-from das.files import publish_json, read_json, replacing
+from das.files import LEFTOVER_S, publish_json, read_json, replacing
 
 ROOT = Path("results/store")
 DAMAGED = "damaged"
@@ -64,6 +65,7 @@ class Store:
         aside = place.with_name(f".{digest}.{secrets.token_hex(4)}")
         try:
             aside.mkdir(parents=True)
+            _tidy(place)
             kept = {}
             for role, path in files.items():
                 target = aside / f"{role}{path.suffix}"
@@ -158,6 +160,13 @@ class Store:
             place.rename(aside)
         except OSError as error:
             print(f"{place}: cannot be moved aside ({error.strerror})", flush=True)
+
+
+def _tidy(place: Path) -> None:
+    """Remove what kills left of attempts to keep the same."""
+    for leftover in place.parent.glob(f".{place.name}.*"):
+        if time.time() - leftover.stat().st_mtime > LEFTOVER_S:
+            shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _read(place: Path) -> Entry:

@@ -1,5 +1,4 @@
 import pytest
-
 from tests.faults.work import Project
 
 

@@ -6,12 +6,12 @@ import shutil
 import signal
 
 import pytest
+from tests.faults.table import record
+from tests.faults.work import COMMANDS
 
 from das.files import read_json
 from das.store import Store
 from das.study import results
-from tests.faults.table import record
-from tests.faults.work import COMMANDS
 
 pytestmark = pytest.mark.long
 KILLS = 20
@@ -27,6 +27,7 @@ def forget(project, work: str) -> None:
 @pytest.mark.parametrize("work", COMMANDS)
 def test_killed_work_ends_in_the_same_bytes(project, work):
     draws = random.Random(work)
+    project.tables_anew()
     forget(project, work)
     longest = project.seconds(*COMMANDS[work])
     kills = 0
