@@ -14,7 +14,7 @@ rule train:
     input:
         data=once_made(NUMBER, run_data),
         files=once_made(NUMBER, read_files),
-        again=number_again,
+        again=run_again,
     output:
         NUMBER,
         CHECKPOINT,
@@ -42,7 +42,7 @@ rule evaluate:
     input:
         data=once_made(NUMBER, run_data),
         files=once_made(NUMBER, read_files),
-        again=number_again,
+        again=run_again,
     output:
         NUMBER,
     log:

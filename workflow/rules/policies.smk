@@ -17,7 +17,7 @@ rule search:
     """Search a policy on the training set's two halves; its history, cost and halves stand beside it."""
     input:
         data=once_made(SEARCHED, run_data),
-        again=policy_again,
+        again=run_again,
     output:
         SEARCHED,
     log:
@@ -42,7 +42,7 @@ rule search:
 rule control_policy:
     """Make a policy that nothing searched: random, identical frames, uniform, single, or from a file. No images."""
     input:
-        again=policy_again,
+        again=run_again,
     output:
         POLICY,
     log:
