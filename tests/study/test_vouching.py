@@ -331,7 +331,7 @@ def test_edited_trials_choose_no_settings(made):
     study = study.model_copy(update={"tuning": type(study).model_fields["tuning"].annotation.__args__[0](
         trials=2, grids={"mixed": {"mixup.alpha": [0.1, 1.0]}})})  # fmt: skip
     run = of_tuning(study, "own", "small", "mixed")
-    trials = {"trials": [{"settings": {}, "score": 0.5}, {"settings": {}, "score": 0.6}]}
+    trials = {"trials": [{"settings": {}, "scores": [score]} for score in (0.5, 0.6)]}
     results.publish(run, {"split": "{}", "trials": json.dumps(trials)}, results.inputs(run), FACTS)
     write_chosen(study)
     run.main.write_text(run.main.read_text().replace("0.5", "0.9"))
