@@ -21,7 +21,7 @@ def layered(tmp_path, text):
 
 @pytest.mark.parametrize("name", sorted(file.stem for file in (ROOT / "config").glob("*.yaml")))
 def test_every_study_that_comes_with_the_project_is_valid(name):
-    below = ["paper"] if name == "paper_imagenet" else []
+    below = {"paper_imagenet": ["paper"], "planted": ["rivals"]}.get(name, [])
     assert of_study(load_study([PARAMS, *(ROOT / "config" / f"{study}.yaml" for study in [*below, name])]))
 
 

@@ -150,7 +150,7 @@ def train(
     study = load_study(study_files)
     run = of_method(study, dataset, backbone, method, seed)
     if run.trained is not run:
-        raise DasError(f"methods.{method}: trains nothing (weights_of); use `das evaluate`")
+        raise DasError(f"methods.{method}: trains nothing; use `das evaluate`")
     if afresh or not results.take(run):
         from das.engine.train import train
 
@@ -167,7 +167,8 @@ def evaluate(
     study_files: StudyFiles = PARAMS,
     afresh: Afresh = False,
 ):
-    """Test a method that has another method's weights (`weights_of`) through its own policy.
+    """Test a method that has no weights of its own: another method's through its policy (`weights_of`), or several
+    networks together (`ensemble_of`).
 
     Writes results/numbers/STUDY/....
 
@@ -178,7 +179,9 @@ def evaluate(
     study = load_study(study_files)
     run = of_method(study, dataset, backbone, method, seed)
     if run.trained is run:
-        raise DasError(f"methods.{method}: has weights of its own, tested by `das train`; evaluate needs `weights_of`")
+        raise DasError(
+            f"methods.{method}: has weights of its own, tested by `das train`; evaluate needs weights_of or ensemble_of"
+        )
     if afresh or not results.take(run):
         from das.engine.evaluate import evaluate_run
 
@@ -301,6 +304,34 @@ def profile(
         print(f"Published of {name}: {PUBLISHED[name]}.")
     if output:
         publish(output, table.to_csv(index=False))
+
+
+@app.command()
+def equal_width(
+    backbone: Backbone,
+    frames: Annotated[int, typer.Option(min=1, help="Frames whose test it should cost.")] = 4,
+    size: Annotated[int, typer.Option(min=8, help="Side of the images, pixels.")] = 32,
+    channels: Annotated[int, typer.Option(min=1, help="Of the images.")] = 3,
+    study_files: StudyFiles = PARAMS,
+):
+    """The width at which a backbone of the study tests one frame at the cost of several: operations are counted.
+
+    Example: das equal-width resnet8 --frames 4 --size 28 --channels 1
+    """
+    from das.study import load_study
+    from das.study.registry import lookup
+    from das.study.runs import require
+
+    study = load_study(study_files)
+    require(study, backbones=backbone)
+    net = study.backbones[backbone]
+    options = lookup("network", net.network).complete(net.options)
+    if "width" not in options:
+        raise DasError(f"backbones.{backbone}.network: {net.network!r} has no option width; resnet8 and resnet20 have")
+    from das.analysis.costs import equal_width
+
+    width, cost = equal_width(net.network, options, frames, (channels, size, size))
+    print(f"width {width}: {cost:.3f} times the operations of {frames} frames at width {options['width']}")
 
 
 @app.command()

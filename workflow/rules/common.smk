@@ -41,7 +41,7 @@ MEMORY_MB = (
     2000  # a CPU-sized job; a profile's set-resources raises it for larger studies
 )
 POLICIES = {name: source.source == "search" for name, source in STUDY.policies.items()}
-METHODS = {name: bool(method.weights_of) for name, method in STUDY.methods.items()}
+METHODS = {name: not method.trains for name, method in STUDY.methods.items()}
 FETCHED = {name: data.folder for name, data in STUDY.datasets.items() if fetched(data)}
 DIGEST = results.digest(STUDY.model_dump())
 RUNS = of_study(STUDY)
@@ -103,10 +103,7 @@ def data_files(wildcards):
 
 def read_files(wildcards):
     """The files of other runs that a method reads: its policy, another method's weights."""
-    return [
-        ancient(str(other.files[role]))
-        for role, other in method_run(wildcards).reads.items()
-    ]
+    return [ancient(str(path)) for path in method_run(wildcards).read_files.values()]
 
 
 def data_of_the_grid():
@@ -142,5 +139,9 @@ def selections():
     ]
 
 
-TABLES = [f"results/tables/{NAME}/{table}" for table in TASK.facts["tables"]]
+PLANTED = any(STUDY.datasets[name].planted for name in GRID.datasets)
+TABLES = [
+    f"results/tables/{NAME}/{table}"
+    for table in [*TASK.facts["tables"], *(["planted"] if PLANTED else [])]
+]
 FIGURES = f"results/figures/{NAME}"

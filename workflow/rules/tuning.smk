@@ -4,7 +4,7 @@
 def tuned_files(wildcards):
     """The policy that a tuned method's trials look through."""
     run = of_tuning(STUDY, wildcards.dataset, wildcards.backbone, wildcards.method)
-    return [ancient(str(other.files[role])) for role, other in run.reads.items()]
+    return [ancient(str(path)) for path in run.read_files.values()]
 
 
 def tuning_again(wildcards):

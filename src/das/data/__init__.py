@@ -15,6 +15,7 @@ def of_study(study: Study, name: str):
     require(study, datasets=name)
     settings = study.datasets[name]
     dataset = load(settings.reader, root=Path(settings.folder), options=settings.options)
+    dataset.planted = settings.planted
     dataset.card, dataset.made_from = card_path(study.name, name), card_source(settings)
     return dataset
 

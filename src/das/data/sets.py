@@ -17,8 +17,10 @@ import torch
 from torch import Tensor
 
 from das.data import decode, splits, statistics
+from das.data import planted as planting
 from das.data.crops import IGNORE, Center, Framing, Native, Whole, cut, cut_mask
 from das.errors import DasError
+from das.study.schema import Planted
 
 
 @dataclass(frozen=True)
@@ -192,9 +194,11 @@ class Dataset:
     """Training and test set of one data set, each read when first asked for, and the names of its classes.
 
     ``read("train")`` and ``read("test")`` return the sets; ``per_class`` limits each to that many images a class, the
-    same ones in every run (drawn from ``name`` alone). What is measured of the training images is kept in ``card``.
+    same ones in every run (drawn from ``name`` alone). What is measured of the training images is kept in ``card``;
+    ``planted`` is put into the images of both sets when they are read.
     """
 
+    planted: Planted | None = None
     card: Path | None = None
     made_from: Mapping[str, str | None] = MappingProxyType({})
 
@@ -234,9 +238,23 @@ class Dataset:
 
     def _part(self, split: str) -> ImageSet | FileSet:
         whole = self._read(split)
+        chosen = self._chosen(whole, split)
+        part = whole if chosen is None else whole.subset(chosen)
+        if self.planted is None:
+            return part
+        if isinstance(part, FileSet):
+            raise DasError(
+                f"planted: needs images in memory; {self.name} reads them from files when they are asked for"
+            )
+        values = planting.magnitudes(self.planted, len(whole), self.name, split)
+        values = values if chosen is None else values[chosen]
+        return ImageSet(planting.plant(part.images, self.planted, values), part.labels)
+
+    def _chosen(self, whole: ImageSet | FileSet, split: str) -> Tensor | None:
+        """The indices of the images that ``per_class`` leaves; None for all."""
         limit = self._per_class.get(split)
         if limit is None:
-            return whole
+            return None
         counts = torch.bincount(whole.strata, minlength=len(self.classes))
         if counts.min() < limit:
             poorest = self.classes[int(counts.argmin())]
@@ -244,4 +262,4 @@ class Dataset:
                 f"options.{split}_per_class: {limit} is more than the {int(counts.min())} {split} images of class "
                 f"{poorest!r} in {self.name}; use at most {int(counts.min())}"
             )
-        return whole.subset(splits.per_class(whole.strata, limit, self.name, split))
+        return splits.per_class(whole.strata, limit, self.name, split)

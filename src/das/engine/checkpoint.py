@@ -58,6 +58,8 @@ def load_model(path: str | Path, policy: Policy | None = None, consensus: str | 
         architecture = Architecture.model_validate(content["architecture"] | {"pretrained": False})
         if consensus:
             architecture = architecture.model_copy(update={"consensus": consensus})
+        if policy:
+            architecture = architecture.model_copy(update={"views": None})
         chosen = policy or Policy.loads(content["policy"])
         model: DasModel = tasks.model(architecture, chosen, content["classes"], content["mean"], content["std"])
         model.network.load_state_dict(content["weights"])

@@ -5,20 +5,24 @@ from typing import Any
 import torch
 
 from das.data.sets import Dataset, FileSet, ImageSet
+from das.engine import averaging
 from das.engine.checkpoint import load_model, weights_digest
 from das.engine.device import arithmetic, prepare
 from das.engine.provenance import Meter
 from das.engine.record import number
 from das.errors import DasError
 from das.study import results
-from das.study.runs import EvaluationRun
+from das.study.runs import EvaluationRun, TrainingRun, digest
 from das.study.schema import Compute
 from das.tasks.classification import DasModel
+from das.tasks.ensemble import Ensemble
 from das.video.policy import Policy
 
 
 @torch.no_grad()
-def evaluate(model: DasModel, images: ImageSet | FileSet, compute: Compute, batch_size: int) -> dict[str, Any]:
+def evaluate(
+    model: DasModel | Ensemble, images: ImageSet | FileSet, compute: Compute, batch_size: int
+) -> dict[str, Any]:
     """Return the model's scores (`das.tasks.classification.Accuracy` or a task's own) and `loss` over ``images``, in
     order, not augmented, as the model's ``batches`` read them. Memory does not grow with the set."""
     device = torch.device(compute.device)
@@ -34,20 +38,35 @@ def evaluate(model: DasModel, images: ImageSet | FileSet, compute: Compute, batc
 
 
 def evaluate_run(run: EvaluationRun, dataset: Dataset, policy: Policy | None) -> None:
-    """Test the checkpoint that ``run`` names through ``policy`` and publish the number and its run record.
+    """Test the checkpoints that ``run`` names and publish the number and its run record.
 
     Raises DasError for a checkpoint that is missing, damaged, or not the one that its run record names.
     """
     with results.alone(run):
         made_from = results.inputs(run)
-        if why := results.fault(run.trained):
-            raise DasError(f"{run.trained.checkpoint}: {why}; make it again before it is tested")
         device = prepare(run.compute)
         meter = Meter(device)
-        model = load_model(run.trained.checkpoint, policy or Policy.replicate(1), run.consensus).to(device)
+        learned = None
+        if run.how.ensemble_of:
+            model: Any = Ensemble([trusted(member) for member in run.weights]).to(device)
+        else:
+            model = trusted(run.trained, policy or Policy.replicate(1), run.consensus).to(device)
+        if run.how.averaging and run.learner:
+            learner = trusted(run.learner, policy, run.consensus).to(device)
+            learned = averaging.learn(run, learner, dataset)
+            model.network.consensus = averaging.WeightedFrames(learned.weights).to(device)
         tested = evaluate(model, dataset.test, run.compute, batch_size=4 * run.recipe.batch_size)
         curves = {"test_epoch": [run.trained.epochs], "test_loss": [tested["loss"]]}
         curves[f"test_{model.metric}"] = [tested[model.metric]]
-        weights, record = weights_digest(model), meter.record()
-        content = number(run, model, dataset, curves=curves, tested=tested, train_frames=0, weights=weights)
+        digests = [weights_digest(member) for member in getattr(model, "members", [model])]
+        weights, record = digests[0] if len(digests) == 1 else digest(digests, full=True), meter.record()
+        also = {"averaging": learned.document()} if learned else {}
+        content = number(run, model, dataset, curves=curves, tested=tested, train_frames=0, weights=weights, also=also)
         results.publish(run, {"number": content}, made_from, record)
+
+
+def trusted(run: TrainingRun, policy: Policy | None = None, consensus: str | None = None) -> DasModel:
+    """`load_model` of a run's checkpoint. Raises DasError where it is not the one that its record vouches for."""
+    if why := results.fault(run):
+        raise DasError(f"{run.checkpoint}: {why}; make it again before it is tested")
+    return load_model(run.checkpoint, policy, consensus)

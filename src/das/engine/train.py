@@ -16,6 +16,7 @@ from das.engine.augmentation_search import search
 from das.engine.checkpoint import checkpoint, weights_digest
 from das.engine.device import arithmetic, prepare
 from das.engine.evaluate import evaluate
+from das.engine.holdout import held_out
 from das.engine.lr_schedules import learning_rate
 from das.engine.progress import Epochs
 from das.engine.provenance import Meter
@@ -92,11 +93,12 @@ def fit(run: TrainingRun, dataset: Dataset, policy: Policy | None, resume: Resum
     optimizer = registry.lookup("optimizer", recipe.optimizer).load()(parameters, recipe, model.learning_rates())
     steps = augment.build([*run.data.augment, *how.augment], len(dataset.classes))
     modules = nn.ModuleList(step.to(device) for step in steps if isinstance(step, nn.Module))
-    train_batches = Batches(dataset.train, recipe.batch_size, steps, device=device, drop_last=True)
+    images = dataset.train.subset(held_out(run, dataset)[0]) if how.held_out else dataset.train
+    train_batches = Batches(images, recipe.batch_size, steps, device=device, drop_last=True, copies=how.copies)
     if not len(train_batches):
         raise DasError(
             f"recipes.{run.data.recipe}.batch_size: is {recipe.batch_size}, but {run.dataset} has "
-            f"{len(dataset.train)} training images; use at most that many"
+            f"{len(images)} training images; use at most that many"
         )
 
     curves: dict[str, list[float]] = {"train_loss": [], "test_epoch": [], "test_loss": [], f"test_{model.metric}": []}
@@ -137,6 +139,7 @@ def fit(run: TrainingRun, dataset: Dataset, policy: Policy | None, resume: Resum
         curves["train_loss"].append(mean_loss)
         said = f"loss {mean_loss:.4f}"
         if (epoch + 1) % recipe.test_every == 0 or epoch + 1 == run.epochs:
+            objective.before_test()
             before = meter.state()["device_s"]
             tested = evaluate(model, dataset.test, run.compute, batch_size=4 * recipe.batch_size)
             test_device_s = meter.state()["device_s"] - before
@@ -158,7 +161,9 @@ def fit(run: TrainingRun, dataset: Dataset, policy: Policy | None, resume: Resum
             "test_device_s": test_device_s,
         })  # fmt: skip
 
-    train_frames = run.epochs * len(train_batches) * recipe.batch_size * model.policy.frames * objective.passes
+    objective.before_test()
+    images_read = run.epochs * len(train_batches) * recipe.batch_size * how.copies
+    train_frames = images_read * model.policy.frames * objective.passes
     record = meter.record()
     record["cost"]["test_device_s"] = round(test_device_s, 3)
     return Fitted(model, curves, tested, train_frames, record | ({"augmentation_search": searches} if searches else {}))

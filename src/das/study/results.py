@@ -39,12 +39,12 @@ def inputs(run: Run) -> dict[str, str]:
             raise DasError(f"{run.data.folder}: is not fetched; do so with `das fetch {run.dataset}`")
         found["files"] = files
     for role, other in run.reads.items():
-        if not other.files[role].is_file():
-            path = other.files[role]
+        path = run.read_files[role]
+        if not path.is_file():
             raise DasError(
                 f"{path}: does not exist; make it with `snakemake --cores all {path}` or `das {_verb(other)}`"
             )
-        found[role] = sha256(other.files[role])
+        found[role] = sha256(path)
     if isinstance(run, PolicyRun) and run.source.path:
         if not Path(run.source.path).is_file():
             raise DasError(f"policies.{run.policy}.path: {run.source.path} is not there; should be a policy file")
@@ -177,8 +177,8 @@ def _inputs_now(run: Run, look: Look) -> dict[str, str | None]:
     found: dict[str, str | None] = {}
     if run.uses_data:
         found["files"] = look.fingerprint(run.data)
-    for role, other in run.reads.items():
-        found[role] = look.hash(other.files[role]) if other.files[role].is_file() else None
+    for role, path in run.read_files.items():
+        found[role] = look.hash(path) if path.is_file() else None
     if isinstance(run, PolicyRun) and run.source.path:
         found["path"] = look.hash(Path(run.source.path)) if Path(run.source.path).is_file() else None
     return found
@@ -197,7 +197,10 @@ def card_fault(path: Path, data: Dataset, look: Look) -> str | None:
 def card_source(data: Dataset, look: Look | None = None) -> dict[str, str | None]:
     """What a data set's card is made from: what its reader is told, and its files."""
     files = fingerprint(data) if look is None else look.fingerprint(data)
-    return {"reader": digest({"reader": data.reader, "options": data.options}), "files": files}
+    told = {"reader": data.reader, "options": data.options}
+    if data.planted:
+        told |= {"planted": data.planted.settings()}
+    return {"reader": digest(told), "files": files}
 
 
 def card_path(study: str, dataset: str) -> Path:
@@ -242,17 +245,22 @@ def everything(study: Study) -> Iterable[Run]:
     """All runs of the study's grid, each after those it reads: policies, trainings, evaluations, tunings."""
     methods = of_study(study)
     found: dict[Path, Run] = {}
-    for run in methods:
-        for one in (run.made_by, run.trained.made_by):
-            if one:
-                found.setdefault(one.main, one)
-    for run in sorted((other for method in methods for other in (method.trained, method)), key=_evaluations_last):
+    trained_and_tested = [other for method in methods for other in (*_read_by(method), method)]
+    for run in trained_and_tested:
+        if run.made_by:
+            found.setdefault(run.made_by.main, run.made_by)
+    for run in sorted(trained_and_tested, key=_evaluations_last):
         found.setdefault(run.main, run)
     for method in study.tuning.grids if study.tuning else ():
         for dataset, backbone in product(study.study.datasets, study.study.backbones):
             tuning = of_tuning(study, dataset, backbone, method)
             found.setdefault(tuning.main, tuning)
     return found.values()
+
+
+def _read_by(run: MethodRun) -> list[MethodRun]:
+    """The trainings whose weights a method reads."""
+    return [other for other in run.reads.values() if isinstance(other, MethodRun)]
 
 
 def _evaluations_last(run: MethodRun) -> bool:

@@ -30,6 +30,7 @@ from das.study.schema import (
 )  # fmt: skip
 
 RESULTS = Path("results")
+MEMBER_SEEDS = 1000  # between the seeds of an ensemble's members, and above all seeds of a study with ensembles
 
 
 def digest(settings: Any, full: bool = False) -> str:
@@ -83,8 +84,13 @@ class Run:
 
     @property
     def reads(self) -> dict[str, "Run"]:
-        """The runs whose files this one reads, by the role of the file."""
+        """The runs whose files this one reads, by the role of the file; a number after it tells several apart."""
         return {}
+
+    @property
+    def read_files(self) -> dict[str, Path]:
+        """The files of other runs that this one reads, by the roles of `reads`."""
+        return {role: other.files[role.partition(" ")[0]] for role, other in self.reads.items()}
 
     @property
     def uses_data(self) -> bool:
@@ -310,8 +316,13 @@ class MethodRun(Run):
 
     @property
     def trained(self) -> "TrainingRun":
-        """The run whose weights are tested."""
+        """The run whose weights are tested; of an ensemble, the first member."""
         raise NotImplementedError
+
+    @property
+    def held_out(self) -> float:
+        """The share of the training images that a training leaves out."""
+        return self.how.held_out or 0.0
 
     @property
     def components(self) -> Iterator[tuple[str, str]]:
@@ -346,15 +357,24 @@ class TrainingRun(MethodRun):
 
 @dataclass(frozen=True, eq=False)
 class EvaluationRun(MethodRun):
-    """A test of another run's weights through this one's policy."""
+    """A test of other runs' weights: one's through this run's policy, or an ensemble's, each through its own.
 
-    weights: TrainingRun
+    ``learner`` is the run on whose held-out images the averaging of frames is learned, None where nothing is.
+    """
+
+    weights: tuple[TrainingRun, ...]
+    learner: TrainingRun | None
 
     kind = "evaluation"
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        return super().settings | {"weights": self.weights.settings}
+        found = super().settings | {"weights": self.trained.settings}
+        if len(self.weights) > 1:
+            found |= {"members": len(self.weights)}
+        if self.how.averaging and self.learner:
+            found |= {"averaging": self.how.averaging.settings() | {"learned_on": self.learner.settings}}
+        return found
 
     @property
     def files(self) -> dict[str, Path]:
@@ -362,11 +382,13 @@ class EvaluationRun(MethodRun):
 
     @property
     def trained(self) -> TrainingRun:
-        return self.weights
+        return self.weights[0]
 
     @property
     def reads(self) -> dict[str, Run]:
-        return super().reads | {"checkpoint": self.weights}
+        others = [*self.weights, *([self.learner] if self.learner else [])]
+        checkpoints = {f"checkpoint {place}" if place else "checkpoint": run for place, run in enumerate(others)}
+        return super().reads | checkpoints
 
 
 @dataclass(frozen=True, eq=False)
@@ -427,6 +449,7 @@ def of_method(study: Study, dataset: str, backbone: str, method: str, seed: int)
     how, data = study.methods[method], study.datasets[dataset]
     recipe = study.recipes[data.recipe]
     common = _common(study, dataset, backbone, seed) | {
+        "net": study.backbones[how.backbone or backbone],
         "recipe": recipe,
         "method": method,
         "how": how,
@@ -434,9 +457,18 @@ def of_method(study: Study, dataset: str, backbone: str, method: str, seed: int)
         "consensus": how.consensus or registry.lookup("task", data.task).facts["consensus"],
         "epochs": _epochs(study, recipe, how),
     }
-    if how.weights_of:
-        return EvaluationRun(**common, weights=of_method(study, dataset, backbone, how.weights_of, seed).trained)
-    return TrainingRun(**common)
+    if how.trains:
+        return TrainingRun(**common)
+
+    def trained(name: str, member: int = 0) -> TrainingRun:
+        return of_method(study, dataset, backbone, name, int(seed) + member * MEMBER_SEEDS).trained
+
+    if how.ensemble_of:
+        weights = tuple(trained(how.ensemble_of.method, member) for member in range(how.ensemble_of.members))
+    else:
+        weights = (trained(str(how.weights_of)),)
+    learner = trained(how.averaging.learned_on) if how.averaging else None
+    return EvaluationRun(**common, weights=weights, learner=learner)
 
 
 def of_tuning(study: Study, dataset: str, backbone: str, method: str) -> TuningRun:
@@ -499,9 +531,10 @@ def _common(study: Study, dataset: str, backbone: str, seed: int) -> dict[str, A
 
 
 def _epochs(study: Study, recipe: Recipe, how: Method) -> int:
-    """The recipe's epochs, or as many as train the frames of the method named by equal_compute_to."""
+    """The recipe's epochs, the method's share of them, or as many as train the frames of the method named by
+    equal_compute_to."""
     if how.equal_compute_to is None:
-        return recipe.epochs
+        return max(1, round(recipe.epochs * how.epochs_share))
     theirs, ours = frames(study, study.methods[how.equal_compute_to].policy), frames(study, how.policy)
     if theirs is None or ours is None:
         raise DasError("equal_compute_to: needs policies whose number of frames the study states (not files)")

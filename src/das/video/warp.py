@@ -151,6 +151,19 @@ def taps(positions: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
     return pixels[..., 1] * width + pixels[..., 0], weights * inside
 
 
+def sampled(images: Tensor, matrices: Tensor, padding: str = "zeros") -> Tensor:
+    """Each image (B, C, H, W) read bilinearly through its own inverse map (B, 3, 3), in pixels about the center.
+
+    Products run in the images' dtype. Differentiable in the matrices; deterministic on every device.
+    """
+    height, width = images.shape[2:]
+    positions = padded(pushed(centers(height, width, images.device)[None], matrices.double()), padding, height, width)
+    index, weight = taps(positions, height, width)
+    planes = images.flatten(2)
+    read = planes.gather(2, index.flatten(1)[:, None].expand(-1, planes.shape[1], -1)).unflatten(2, (-1, 4))
+    return (read * weight.to(images.dtype)[:, None]).sum(-1).view_as(images)
+
+
 def to_table(images: Tensor) -> Tensor:
     """Images (B, C, H, W) -> table (H*W, B*C)."""
     batch, channels, height, width = images.shape
