@@ -59,6 +59,11 @@ def _grid(study: Study) -> Iterator[str]:
         names = getattr(study.study, key)
         if len(set(names)) < len(names):
             yield f"study.{key}: is {names}; each should be named once"
+    ensembles = [name for name, method in study.methods.items() if method.ensemble_of]
+    largest = max(study.study.seeds)
+    if ensembles and largest >= MEMBER_SEEDS:
+        why = f"as the members of methods.{ensembles[0]} have seeds that far apart"
+        yield f"study.seeds: has {largest}; should be below {MEMBER_SEEDS}, {why}"
     if study.study.reference not in study.study.methods:
         yield f"study.reference: is {study.study.reference!r}; should be one of study.methods"
 
@@ -334,10 +339,6 @@ def _ensemble(study: Study, key: str, method: Method, member: str) -> Iterator[s
         yield f"{key}: is an ensemble, whose members say {' and '.join(given)} themselves"
     if not study.methods[member].trains:
         yield f"{key}.ensemble_of.method: is {member!r}, which has no weights of its own"
-    largest = max(study.study.seeds)
-    if largest >= MEMBER_SEEDS:
-        why = f"as the members of {key} have seeds that far apart"
-        yield f"study.seeds: has {largest}; should be below {MEMBER_SEEDS}, {why}"
 
 
 def _planted(study: Study) -> Iterator[str]:
