@@ -1,8 +1,11 @@
 """The command line as a person meets it."""
 
 import os
+import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +13,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from das import cli
+from das.cli import runs
 from das.study import load_study
 from das.video.policy import Policy
 
@@ -31,6 +34,40 @@ def test_help_names_every_command_and_gives_an_example():
     assert "Example: das train fashion_mnist resnet8 das --seed 0" in das("train", "--help").stdout
 
 
+def test_help_answers_at_once():
+    """Within 0.3 s of processor time, which other processes do not lengthen: above all, without torch."""
+    before = os.times()
+    assert das("--help").returncode == 0
+    after = os.times()
+    assert (after.children_user - before.children_user) + (after.children_system - before.children_system) < 0.3
+
+
+def test_commands_work_from_below_the_project_and_from_elsewhere(tmp_path):
+    """The study and results are the project's; paths that are typed begin where they are typed."""
+    project, elsewhere = tmp_path / "project", tmp_path / "elsewhere"
+    (project / "notes/deep").mkdir(parents=True)
+    elsewhere.mkdir()
+    shutil.copy(ROOT / "params.yaml", project)
+    (project / "data").symlink_to(ROOT / "data")
+    own = "study: {name: own}\n"
+    (project / "notes/deep/own.yaml").write_text(own)
+    (elsewhere / "own.yaml").write_text(own.replace("own", "other"))
+    studies = ("-c", "../../params.yaml", "-c", "own.yaml")
+    for study, where, arguments in (
+        ("quickstart", project / "notes", ("search", "fashion_mnist", "resnet8", "random")),
+        ("own", project / "notes/deep", ("search", "fashion_mnist", "resnet8", "random", *studies)),
+        ("other", elsewhere, ("--project", "../project", "search", "fashion_mnist", "resnet8", "random",
+                              "-c", project / "params.yaml", "-c", "own.yaml")),
+    ):  # fmt: skip
+        done = das(*arguments, cwd=where)
+        assert done.returncode == 0, done.stderr
+        assert (project / f"results/policies/{study}/fashion_mnist/resnet8/random/seed0.yaml").is_file()
+    done = das("--project", elsewhere, "tables", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == f"das: --project: {elsewhere} holds no params.yaml; name the folder of a project\n"
+    assert sorted(path.name for path in elsewhere.iterdir()) == ["own.yaml"]
+
+
 def test_the_default_search_is_the_one_that_measured_best():
     """By the committed results of the policy benchmark: the accuracy of its choices, mean over the data sets."""
     tables = [pd.read_csv(path, index_col="search") for path in ROOT.glob("docs/policy_benchmark/*/searches.csv")]
@@ -38,8 +75,8 @@ def test_the_default_search_is_the_one_that_measured_best():
     best = sum(table.accuracy for table in tables).idxmax()
     benchmark = load_study([ROOT / "params.yaml", ROOT / "config/policy_benchmark.yaml"])
     params = load_study([ROOT / "params.yaml"])
-    assert _kind(params, cli.BEST_POLICY) == _kind(benchmark, benchmark.methods[best].policy)
-    assert params.methods[cli.BEST_METHOD].policy == cli.BEST_POLICY
+    assert _kind(params, runs.BEST_POLICY) == _kind(benchmark, benchmark.methods[best].policy)
+    assert params.methods[runs.BEST_METHOD].policy == runs.BEST_POLICY
 
 
 def _kind(study, policy):
@@ -90,3 +127,43 @@ def test_show_draws_the_frames_and_names_bad_files(tmp_path):
     done = das("show", tmp_path / "policy.yaml", tmp_path / "photo.png", tmp_path / "strip.png")
     assert done.returncode == 1
     assert "policy.yaml: nodes: 'nonsense'" in done.stderr
+
+
+def start_interrupted(folder, *arguments):
+    """Start `das` in ``folder`` as a shell does in the foreground."""
+    environment = {key: value for key, value in os.environ.items() if key != "DAS_STUDY"}
+    return subprocess.Popen(
+        [Path(sys.executable).parent / "das", *map(str, arguments)],
+        cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("command", ["search", "train"])
+def test_an_interruption_is_one_line(command, tmp_path):
+    (tmp_path / "data").symlink_to(ROOT / "data")
+    what = ("searched",) if command == "search" else ("baseline",)
+    run = start_interrupted(tmp_path, command, "fashion_mnist", "resnet8", *what, "-c", ROOT / "params.yaml")
+    for _ in range(600):
+        if list(tmp_path.glob("results/work/**/*.lock")) or run.poll() is not None:
+            break
+        time.sleep(0.1)
+    run.send_signal(signal.SIGINT)
+    _, said = run.communicate(timeout=60)
+    assert run.returncode == 130
+    assert (
+        said.strip().splitlines()[-1]
+        == "das: interrupted; the same command continues a search or training from its last whole epoch"
+    )
+    assert "Traceback" not in said
+    assert "Aborted" not in said
+
+
+def test_a_device_that_is_not_here_is_one_line():
+    import torch
+
+    for device in ["banana"] if torch.cuda.is_available() else ["banana", "cuda"]:
+        done = das("profile", "resnet8", "--device", device)
+        assert done.returncode == 1
+        assert done.stderr.startswith(f"das: --device: is '{device}'")
+        assert len(done.stderr.strip().splitlines()) == 1

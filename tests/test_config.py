@@ -21,8 +21,11 @@ def layered(tmp_path, text):
 
 @pytest.mark.parametrize("name", sorted(file.stem for file in (ROOT / "config").glob("*.yaml")))
 def test_every_study_that_comes_with_the_project_is_valid(name):
-    below = {"paper_imagenet": ["paper"], "planted": ["rivals"]}.get(name, [])
-    assert of_study(load_study([PARAMS, *(ROOT / "config" / f"{study}.yaml" for study in [*below, name])]))
+    below = {"paper_imagenet": ["paper"], "planted": ["rivals"]} | {
+        f"small_data_{one}": ["small_data"] for one in ("cifar10", "curve", "mnist")
+    }
+    files = [ROOT / "config" / f"{study}.yaml" for study in [*below.get(name, []), name]]
+    assert of_study(load_study([PARAMS, *files]))
 
 
 def test_the_study_is_read_without_importing_torch():
@@ -40,7 +43,7 @@ def test_the_study_is_read_without_importing_torch():
         ("study: {seeds: [1, 1]}", ["study.seeds", "[1, 1]", "once"]),
         ("study: {methods: [das]}", ["study.reference", "'baseline'", "study.methods"]),
         ("study: {methods: [baseline, dass]}", ["study.methods", "'dass'", "das_nofusion"]),
-        ("recipes: {quick: {epochs: '8'}}", ["recipes.quick.epochs", "'8'", "integer"]),
+        ("recipes: {quick: {epochs: '8'}}", ["recipes.quick.epochs", "'8'", "whole number"]),
         ("recipes: {quick: {lr: -0.1}}", ["recipes.quick.lr", "-0.1", "greater than 0"]),
         ("recipes: {quick: {lr: .nan}}", ["recipes.quick.lr", "nan"]),
         ("cells: {quick: {space: affin5}}", ["cells.quick.space", "'affin5'", "affine5"]),
@@ -56,6 +59,13 @@ def test_the_study_is_read_without_importing_torch():
         ("methods: {a: {title: A, weights_of: baseline_tta}}", ["methods.a.weights_of", "no weights of its own"]),
         ("policies: {searched: {source: random}}", ["policies.searched", "'random' does not use"]),
         ("policies: {random: {source: search}}", ["policies.random.search", "is missing"]),
+        ("datasets: {fashion_mnist: {splits: 3}}", ["fashion_mnist.splits", "options.train_per_class"]),
+        ("datasets: {fashion_mnist: {splits: 1}}", ["fashion_mnist.splits", "greater than or equal to 2"]),
+        (
+            "datasets: {fashion_mnist: {splits: 3, options: {train_per_class: 5, split: 1}}}",
+            ["fashion_mnist.splits", "options.split"],
+        ),
+        ("methods: {baseline_tta: {tuned: {fashion_mnist: {resnet8: {recipe.lr: 0.1}}}}}", ["trains nothing"]),
         ("compute: {threads: 0}", ["compute.threads", "0"]),
         ("methods: {das: {title: A, title: B}}", ["title", "twice"]),
         ("methods: [", ["not valid YAML"]),
@@ -94,6 +104,26 @@ def test_settings_of_a_number_change_exactly_with_what_it_depends_on(tmp_path):
     assert before == after
     after = digests(layered(tmp_path, "recipes: {quick: {lr: 0.5}}"))
     assert all(before[key] != after[key] for key in before)
+
+
+def test_seeds_take_turns_in_the_splits_of_a_data_set(tmp_path):
+    """Every method of a seed, its search too, reads the split seed mod splits; a seed's further networks (from 1000 on)
+    read what the seed reads."""
+    study = layered(tmp_path, "datasets: {fashion_mnist: {splits: 3, options: {train_per_class: 50}}}")
+    runs = {seed: of_method(study, "fashion_mnist", "resnet8", "das", seed) for seed in (0, 1, 2, 3, 4, 1004, 2002)}
+    read = {seed: run.data.options for seed, run in runs.items()}
+    assert {seed: options["split"] for seed, options in read.items()} == {
+        0: 0,
+        1: 1,
+        2: 2,
+        3: 0,
+        4: 1,
+        1004: 1,
+        2002: 2,
+    }
+    assert all(run.made_by.data.options == run.data.options for run in runs.values())
+    assert runs[0].digest == runs[3].digest != runs[1].digest
+    assert runs[1].settings["dataset"]["options"] == {"train_per_class": 50, "split": 1}
 
 
 def test_equal_compute_trains_as_many_frames_as_the_other_method():

@@ -1,19 +1,22 @@
 """Corrected tests, published numbers and costs beside ours, on made-up results."""
 
 import math
+from statistics import stdev
 
+import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
 from das.analysis import published, results
-from das.analysis.figures import accuracy_against_compute
+from das.analysis.figures import accuracy_against_compute, training_curves
 from das.analysis.published import COLUMNS, known_as, published_table, read_published
 from das.analysis.searches import search_cost_table
-from das.analysis.statistics import holm, paired_p_value
+from das.analysis.statistics import holm, noise_floor, paired_p_value
 from das.analysis.tables import accuracy_table, write_tables
 from das.errors import DasError
 from das.study import check, of_study
+from das.study.schema import Tuning
 
 SEEDS = (0, 1, 2)
 CURVES = {
@@ -77,7 +80,12 @@ def made(tmp_path, monkeypatch, leave):
             "last": {"epoch": len(curve), "accuracy": curve[-1], "loss": 1.0},
             "best": {"epoch": curve.index(best) + 1, "accuracy": best, "loss": 1.0},
             "cost": {"frames": 1 if trained else 4, "train_frames": 3000 if trained else 0, "parameters": 5},
-            "curves": {"test_accuracy": curve, "test_loss": [1.0] * len(curve)},
+            "curves": {
+                "train_loss": [2.0, 1.0, 0.5],
+                "test_epoch": list(range(1, len(curve) + 1)),
+                "test_accuracy": curve,
+                "test_loss": [1.0] * len(curve),
+            },
             "digests": {"settings": number.digest},
         }
         cost = {"device_s": TRAINING[number.method], "test_device_s": 2.0} if trained else {"device_s": 8.0}
@@ -113,7 +121,35 @@ def test_the_accuracy_table_corrects_for_its_comparisons(made):
     order = sorted(range(3), key=raw.__getitem__)
     assert table.p_holm.iloc[1 + order[0]] == pytest.approx(3 * raw[order[0]])
     assert table.median_accuracy["baseline"] == pytest.approx(100 * (0.5 + 0.6 + 0.4) / 3)
+    assert table.late_change["baseline"] == pytest.approx(100 * (0.1 - 0.1 + 0.1) / 3)  # epoch 3 against epoch 2 of 3
+    assert math.isnan(table.late_change["tta"])
     assert table.best_epoch_accuracy["baseline"] == pytest.approx(100 * (0.6 + 0.7 + 0.5) / 3)
+
+
+def test_the_table_says_at_what_cost_methods_are_equal_and_how_far_noise_reaches(made):
+    table = accuracy_table(made).set_index("name")
+    assert table.equal_epochs.to_dict() == {"baseline": True, "cutmix": True, "automix": True, "tta": True}
+    assert table.equal_training.all()  # a test of other weights has their training
+    assert table.equal_test.to_dict() == {"baseline": True, "cutmix": True, "automix": True, "tta": False}
+    last = [100 * CURVES["baseline"][seed][-1] for seed in range(3)]
+    floor = stats.t.ppf(0.975, 2) * math.sqrt(2) * stdev(last)
+    assert table.noise.to_dict() == pytest.approx(
+        {"baseline": floor / 3**0.5, "cutmix": floor / 3**0.5, "automix": floor / 2**0.5, "tta": floor / 3**0.5}
+    )
+    assert table.tuned.all()
+    asked = made.model_copy(update={"tuning": Tuning(trials=1, recipe={"lr": [0.1]})})
+    assert not accuracy_table(asked).set_index("name").tuned[["baseline", "cutmix"]].any()
+    assert accuracy_table(asked).set_index("name").tuned["tta"]
+
+
+def test_the_noise_floor_is_left_by_one_in_twenty_differences_that_are_none():
+    draws = np.random.default_rng(0)
+    scores = draws.normal(80, 1.5, (4000, 12)) + np.repeat([0.0, 3.0, -2.0], 4)  # three splits, not alike
+    others = draws.normal(80, 1.5, (4000, 2, 10))
+    floors = np.array([noise_floor(row.reshape(3, 4).tolist(), 10) for row in scores])
+    outside = np.abs(others[:, 0].mean(1) - others[:, 1].mean(1)) > floors
+    assert abs(outside.mean() - 0.05) < 3 * math.sqrt(0.05 * 0.95 / 4000)
+    assert math.isnan(noise_floor([[1.0], [2.0]], 10))
 
 
 def test_costs_tell_search_training_and_test_apart(made):
@@ -165,6 +201,17 @@ def test_everything_is_written_and_what_was_not_run_says_so(made, tmp_path):
     assert "not run" in (tmp_path / "tables" / "published.md").read_text()
     assert not results.numbers(made).made.any()
     accuracy_against_compute(made)
+
+
+def test_the_curves_figure_shows_mean_and_range_of_every_training(made):
+    losses, scores = training_curves(made).axes
+    shown = {line.get_label(): line for line in scores.get_lines()}
+    assert list(shown) == ["Single frame", "CutMix", "AutoMix"]
+    assert shown["Single frame"].get_ydata() == pytest.approx([20, 160 / 3, 170 / 3])
+    assert list(shown["Single frame"].get_xdata()) == [1, 2, 3]
+    (band, *_) = (area.get_paths()[0].vertices for area in scores.collections)
+    assert sorted(set(band[band[:, 0] == 2][:, 1].round(6))) == pytest.approx([40, 70])
+    assert [list(line.get_ydata()) for line in losses.get_lines()] == [[2.0, 1.0, 0.5]] * 3
 
 
 def test_the_compute_figure_shows_every_method_at_its_cost(made):

@@ -37,7 +37,7 @@ def write_number(leave, study, method, seed, miou, pixel, water, land):
     last["class_iou"] = {"water": water, "land": land}
     content = {
         "metric": "miou", "miou": miou, "last": last, "best": {"epoch": 1, "miou": miou, "loss": 1.0},
-        "curves": {"test_miou": [miou]}, "cost": {"frames": 1, "train_frames": 10},
+        "curves": {"test_epoch": [1], "test_miou": [miou]}, "cost": {"frames": 1, "train_frames": 10},
         "digests": {"settings": number.digest}, "number": number.identity,
     }  # fmt: skip
     leave(number, content)

@@ -30,7 +30,7 @@ def test_the_table_knows_each_augmentations_options_and_defaults(entry):
         default = parameters[key].default
         assert option.default == (REQUIRED if default is inspect.Parameter.empty else default)
     optional = {key: option.default for key, option in entry.options.items() if option.default is not REQUIRED}
-    required = {"size": 8, "base": 8, "padding": 2, "augment": ["random_flip"]}
+    required = {"size": 8, "base": 8, "padding": 2, "degrees": 10, "augment": ["random_flip"]}
     entry.check(optional | {key: required[key] for key in entry.options.keys() - optional})
 
 

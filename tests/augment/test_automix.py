@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from das.augment.automix import AutoMix, MixBlock, mask_loss, mix
@@ -30,7 +31,7 @@ def has_gradient(module) -> bool:
 def test_the_mask_is_the_definitions(draws):
     block = MixBlock(6)
     own, partner = torch.randn(2, 3, 6, 2, 2, generator=draws)
-    made = block(own, partner, (4, 6))
+    made = block(own, partner, 0.3, (4, 6))
     for image in range(3):
         q, k = (block.query(x[image : image + 1])[0].flatten(1) for x in (own, partner))
         v = block.value(partner[image : image + 1])[0].flatten()
@@ -40,6 +41,17 @@ def test_the_mask_is_the_definitions(draws):
             row, column = divmod(place, 2)
             cell = made[image, 0, 2 * row : 2 * row + 2, 3 * column : 3 * column + 3]
             assert torch.allclose(cell, expected.expand(2, 3), atol=1e-6)
+
+
+def test_lambda_can_be_a_channel_of_the_features(draws):
+    """The form with lambda is the plain one on features that have it as their last channel."""
+    block, plain = MixBlock(6, lambda_channel=True), MixBlock(7)
+    plain.query, plain.value = block.query, block.value
+    nn.init.normal_(block.query.weight)
+    own, partner = torch.randn(2, 3, 6, 2, 2, generator=draws)
+    with_it = torch.cat([own, torch.full((3, 1, 2, 2), 0.3)], 1), torch.cat([partner, torch.full((3, 1, 2, 2), 0.7)], 1)
+    assert torch.allclose(block(own, partner, 0.3, (4, 6)), plain(*with_it, 0.3, (4, 6)))
+    assert not torch.allclose(block(own, partner, 0.3, (4, 6)), block(own, partner, 0.9, (4, 6)))
 
 
 def test_mixing_takes_the_masked_part_of_the_partner():
@@ -103,12 +115,12 @@ def test_the_blocks_term_is_the_teachers_loss(objective, batch, draws, monkeypat
     assert torch.allclose(one_hot, F.cross_entropy(F.linear(pooled, head.weight, head.bias), labels), atol=1e-5)
 
     other = torch.arange(16).roll(1)
-    mask = objective.block(seen, seen[other], (16, 16))
+    mask = objective.block(seen, seen[other], 0.5, (16, 16))
     logits = objective.model((1 - mask) * images + mask * images[other])
     assert torch.allclose(mixed, cross_entropy(logits, 0.4, other), atol=1e-5)
 
     other = torch.arange(16).roll(5)
-    mask = objective.block(seen, seen[other], (16, 16))
+    mask = objective.block(seen, seen[other], 0.5, (16, 16))
     logits = teacher(objective.model.normalize((1 - mask) * images + mask * images[other]))
     wanted = cross_entropy(logits, 0.8, other) + 0.1 * max(abs(mask.mean().item() - 0.2) - 0.1, 0)
     assert torch.allclose(block, wanted, atol=1e-5)
@@ -127,9 +139,9 @@ def test_the_teacher_follows_with_cosine_momentum(objective):
         for p in objective.model.network.parameters():
             p.add_(1.0)
     followed = start
-    for progress in (0.25, 0.5, 1.0):
+    for progress in (0.0, 0.09, 0.25, 0.5, 1.0):  # constant in the first tenth, as openmixup's CosineScheduleHook
         objective.after_step(progress)
-        momentum = 0.9 + 0.1 * (1 - math.cos(math.pi * progress)) / 2
+        momentum = 0.9 if progress < 0.1 else 0.9 + 0.1 * (1 - math.cos(math.pi * progress)) / 2
         ours = list(objective.model.network.parameters())
         followed = [momentum * t + (1 - momentum) * o for t, o in zip(followed, ours, strict=True)]
     for p, wanted in zip(objective.teacher.parameters(), followed, strict=True):

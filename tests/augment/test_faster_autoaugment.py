@@ -1,13 +1,17 @@
 """The differentiable policy search: its operations, its relaxation, and whether it learns."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
 
+from das import seeding
 from das.augment.faster_autoaugment import OPERATIONS, FasterAutoAugment, gradient_penalty
+from das.data.sets import Dataset, ImageSet
+from das.engine import augmentation_search
 
 NAMES = list(OPERATIONS)
 
@@ -109,3 +113,36 @@ def test_the_search_repeats_and_learns_to_avoid_what_a_critic_tells():
     shares = (first.logits / first.temperature).softmax(-1).mean((0, 1))
     used = (shares * first._probability().mean((0, 1))).detach()
     assert used[NAMES.index("invert")] < 0.02
+
+
+def test_the_search_starts_as_dda_does(draws):
+    """Logits, probabilities and magnitudes from U(0, 1): at temperature 0.05 the likeliest of 15 weighs about 0.66."""
+    policy = FasterAutoAugment(epochs=0, sub_policies=500, operations=2)
+    policy.search(lambda draws: [], lambda outputs: nn.Linear(1, 1), 2, draws)
+    policy.requires_grad_(False)
+    for values in (policy.logits, policy._probability(), policy._magnitude()):
+        assert values.min() >= 0
+        assert values.max() <= 1
+        assert values.mean() == pytest.approx(0.5, abs=0.01)
+        assert values.var() == pytest.approx(1 / 12, rel=0.03)
+    drawn = torch.rand(100_000, 15, generator=torch.Generator().manual_seed(1))
+    expected = (drawn / 0.05).softmax(-1).amax(-1).mean()
+    assert len(NAMES) == 15
+    assert (policy.logits / policy.temperature).softmax(-1).amax(-1).mean() == pytest.approx(float(expected), abs=0.02)
+
+
+def test_the_search_sees_so_many_images():
+    """`images` of the training set, the same whenever it is asked."""
+    pixels = torch.arange(100, dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 1, 4, 4).contiguous()
+    dataset = Dataset("numbered", lambda split: ImageSet(pixels, torch.arange(100) % 2), ("a", "b"))
+    run = SimpleNamespace(
+        data=SimpleNamespace(augment=[]), generator=lambda *purpose: seeding.generator("test", *purpose)
+    )
+    step, seen = FasterAutoAugment(images=20, batch_size=4), []
+    step.search = lambda epoch_of, *_: seen.append(torch.cat([b for b, _ in epoch_of(torch.Generator())]))
+    for _ in range(2):
+        augmentation_search.search(step, run, dataset, torch.device("cpu"))
+    values = [sorted((255 * batch[:, 0, 0, 0]).round().long().tolist()) for batch in seen]
+    assert values[0] == values[1]
+    assert len(set(values[0])) == 20
+    assert values[0] != list(range(20))

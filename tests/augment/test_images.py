@@ -32,7 +32,7 @@ def test_the_generator_decides_everything(entry, channels):
     for seed in (1, 1, 2):
         generator = torch.Generator().manual_seed(seed)
         before = torch.get_rng_state()
-        augment.start_epoch([step], generator)
+        augment.start_epoch([step], generator, 0.5)
         results.append(step(images, labels, generator))
         assert torch.equal(torch.get_rng_state(), before), "the global generator was used"
         torch.rand(3)
@@ -61,7 +61,10 @@ def test_cutout_blackens_one_square_cut_off_at_the_edge(draws):
 
 def test_random_erasing_follows_its_area_and_aspect(draws):
     side, count = 64, 4000
-    (step,) = augment.build([{"random_erasing": {"probability": 0.5, "area": [0.1, 0.3], "aspect": [0.5, 2.0]}}])
+    ranges = {"area": [0.1, 0.3], "aspect": [0.5, 2.0]}
+    (step,) = augment.build(
+        [{"random_erasing": {"probability": 0.5, "aspect_draw": "log_uniform", "fill": "black"} | ranges}]
+    )
     out, _ = step(torch.ones(count, 1, side, side), torch.zeros(count), draws)
     black = out[:, 0] == 0
     erased = black.any((1, 2))
@@ -75,6 +78,24 @@ def test_random_erasing_follows_its_area_and_aspect(draws):
     assert abs(area.mean() - 0.2) < 5 * 0.2 / math.sqrt(12) / math.sqrt(int(erased.sum()))
     assert aspect.abs().max() < math.log(2) + 0.1
     assert abs(aspect.mean()) < 5 * 2 * math.log(2) / math.sqrt(12) / math.sqrt(int(erased.sum()))
+
+
+def test_random_erasing_draws_as_its_authors_code(draws):
+    """Aspects uniform, and boxes of the batch's mean; against areas and aspects drawn by the definition."""
+    side, count = 64, 4000
+    (step,) = augment.build([{"random_erasing": {"probability": 1.0}}])
+    images = torch.rand(count, 3, side, side, generator=draws)
+    out, _ = step(images, torch.zeros(count), draws)
+    changed = (out != images).all(1)
+    color = images.mean((0, 2, 3))
+    assert torch.allclose(out.permute(0, 2, 3, 1)[changed], color, atol=1e-4)
+    tall, wide = changed.any(2).sum(1).double(), changed.any(1).sum(1).double()
+    area = torch.empty(100_000, dtype=torch.float64).uniform_(0.02, 0.4, generator=draws)
+    aspect = torch.empty_like(area).uniform_(0.3, 1 / 0.3, generator=draws)
+    fits = ((area * aspect).sqrt() < 1) & ((area / aspect).sqrt() < 1)
+    for found, defined in ((tall * wide / side**2, area), (tall / wide, aspect)):
+        defined = defined[fits]
+        assert abs(found.mean() - defined.mean()) < 5 * defined.std() / math.sqrt(count) + 0.01
 
 
 def test_random_erasing_keeps_images_that_no_box_fits():
@@ -109,7 +130,7 @@ def test_resolution_is_halved_in_the_given_fraction_of_epochs():
     images, generator = torch.rand(2, 3, 6, 8), torch.Generator().manual_seed(0)
     halved = 0
     for _ in range(500):
-        step.start_epoch(generator)
+        step.start_epoch(generator, 0.5)
         sizes = {step(images, torch.zeros(2), generator)[0].shape for _ in range(2)}
         assert len(sizes) == 1, "the size changed within an epoch"
         halved += sizes == {torch.Size([2, 3, 3, 4])}
@@ -117,3 +138,13 @@ def test_resolution_is_halved_in_the_given_fraction_of_epochs():
     step.halved = True
     small, _ = step(images, torch.zeros(2), generator)
     assert torch.allclose(small[0, 0, 1, 2], images[0, 0, 2:4, 4:6].mean())
+
+
+@pytest.mark.parametrize(("epochs", "whole"), [(10, 1), (6, 1), (100, 10), (1, 1)])
+def test_resolution_is_never_halved_in_the_last_tenth(epochs, whole):
+    (step,) = augment.build([{"temporal_resolution_decrement": {"fraction": 1.0}}])
+    halved = []
+    for epoch in range(epochs):
+        step.start_epoch(torch.Generator().manual_seed(epoch), (epoch + 1) / epochs)
+        halved.append(step.halved)
+    assert halved == [True] * (epochs - whole) + [False] * whole

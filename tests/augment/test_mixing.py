@@ -96,6 +96,19 @@ def test_manifold_mixup_mixes_frame_by_frame(make_model, criterion, batch, place
     assert torch.allclose(loss, wanted, atol=1e-5)
 
 
+def test_manifold_mixup_can_take_its_authors_loss(make_model, criterion, batch, monkeypatch):
+    """torch's BCELoss of the softmax."""
+    images, labels = batch
+    model = make_model().eval()
+    objective = ManifoldMixup(model, criterion, places=["input"], loss="binary")
+    monkeypatch.setattr(module, "beta", lambda alpha, generator: 0.3)
+    monkeypatch.setattr(torch, "randperm", lambda count, generator: torch.arange(15, -1, -1))
+    (loss,) = objective.losses(images, labels, torch.Generator().manual_seed(0))
+    one_hot = torch.eye(len(model.classes))[labels]
+    softmax = model(0.3 * images + 0.7 * images.flip(0)).softmax(1)
+    assert torch.allclose(loss, torch.nn.BCELoss()(softmax, 0.3 * one_hot + 0.7 * one_hot.flip(0)), atol=1e-6)
+
+
 def test_manifold_mixup_draws_all_its_places(make_model, criterion, batch, draws, monkeypatch):
     objective = ManifoldMixup(make_model(), criterion)
     assert objective.places == ["input", "layer1", "layer2"]

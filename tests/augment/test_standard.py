@@ -123,6 +123,13 @@ def test_random_resized_crop_of_a_batch_keeps_range_and_labels():
     assert out.max() <= 1
 
 
+def test_scale_crop_can_scale_the_longer_side():
+    """A box in the image's pixels is size / zoom, and the zoom takes 60 pixels to 40 times the scale."""
+    for draw, scale in ((0.0, 0.5), (0.5, 1.25), (1.0, 2.0)):
+        _, _, tall, wide = RandomScaleCrop(20, 40, (0.5, 2.0), side="longer").box(30, 60, [draw, 0, 0])
+        assert tall == wide == round(20 * 60 / (40 * scale))
+
+
 def test_scale_crop_zooms_the_shorter_side_and_stays_at_home():
     step = RandomScaleCrop(size=38, base=40, scale=(0.5, 2.0))
     top, left, height, width = boxes_of(step).unbind(1)

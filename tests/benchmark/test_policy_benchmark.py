@@ -7,11 +7,12 @@ import pytest
 import torch
 import yaml
 
-from das import cli, data
+from das import data
 from das.benchmark import bank as benchmark
 from das.benchmark import measures
 from das.benchmark.bank import bank, divided, pruned
 from das.benchmark.measures import agreement, clustered_mean, confirmed_best, rank_correlation
+from das.cli import benchmark as commands
 from das.study import load_study
 from das.video.family import Family
 from das.video.policy import Policy
@@ -143,8 +144,8 @@ PLACE = ("fashion_mnist_small", "resnet8w8")
 def test_the_whole_benchmark_in_small(tiny, monkeypatch):
     for method in ("gumbel_single", "tournament"):
         for seed in (0, 1):
-            cli.score(*PLACE, method, seed, tiny)
-    cli.retrain(*PLACE, tiny)
+            commands.score(*PLACE, method, seed, tiny)
+    commands.retrain(*PLACE, tiny)
     folder = Path("results/policy_benchmark/policy_benchmark", *PLACE)
     policies = (folder / "policies.csv").read_bytes()
     table = pd.read_csv(folder / "policies.csv")
@@ -152,10 +153,10 @@ def test_the_whole_benchmark_in_small(tiny, monkeypatch):
     assert table.seed0.between(0, 1).all()
 
     monkeypatch.setattr(benchmark, "train", lambda *_: pytest.fail("trained what was there"))
-    cli.retrain(*PLACE, tiny)
+    commands.retrain(*PLACE, tiny)
     assert (folder / "policies.csv").read_bytes() == policies
 
-    cli.benchmark_report(tiny)
+    commands.benchmark_report(tiny)
     searches = pd.read_csv(folder / "searches.csv").set_index("search")
     assert searches.loc["gumbel_single", "scored"] == 17  # a single edge: identity and the signed operations
     assert searches.loc["tournament", "scored"] == 19  # and the random policies

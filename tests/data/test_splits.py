@@ -67,3 +67,18 @@ def test_damaged_index_files_are_refused(tmp_path, content):
     (tmp_path / "x.json").write_text(content)
     with pytest.raises(DasError, match=r"x\.json: "):
         splits.read(tmp_path / "x.json", digest="abc")
+
+
+def test_consecutive_splits_are_cut_as_the_benchmark_cuts_them():
+    """Split k trains on images 50 k to 50 k + 29 of each class, in the order of the files; then 20 to validate on."""
+    labels = torch.randint(0, 7, (1500,), generator=torch.Generator().manual_seed(5))
+    for split in range(3):
+        whole = splits.consecutive(labels, 50 * split, 50)
+        kept, held = splits.last_held(labels[whole], 0.4)
+        for name in range(7):
+            of_class = [index for index, label in enumerate(labels.tolist()) if label == name]
+            first = 50 * split
+            trained = [index for index in whole[kept].tolist() if labels[index] == name]
+            scored = [index for index in whole[held].tolist() if labels[index] == name]
+            assert trained == of_class[first : first + 30]
+            assert scored == of_class[first + 30 : first + 50]

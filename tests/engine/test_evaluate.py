@@ -1,17 +1,18 @@
 """Evaluation, checkpoints and schedules, against slow or closed forms."""
 
+import io
 import math
 
 import pytest
 import torch
 
+from das.data.crops import Center, Native, Whole
 from das.data.sets import ImageSet
-from das.engine.checkpoint import checkpoint, load_model, weights_digest
+from das.engine.checkpoint import _seal, checkpoint, load_model, weights_digest
 from das.engine.evaluate import evaluate
-from das.engine.lr_schedules import learning_rate
 from das.errors import DasError
-from das.study.schema import Architecture, Compute, Recipe
-from das.tasks.classification import DasModel
+from das.study.schema import Architecture, Compute
+from das.tasks.classification import Accuracy, DasModel
 from das.video.policy import Policy
 
 CLASSES = tuple("abcdefghij")
@@ -42,6 +43,38 @@ def test_evaluation_agrees_with_one_image_at_a_time():
     assert result["loss"] == pytest.approx(sum(losses) / len(losses), rel=1e-5)
 
 
+def test_scores_by_class_and_calibration_are_those_of_the_definitions():
+    score, draws = Accuracy(), torch.Generator().manual_seed(4)
+    logits = 3 * torch.randn(200, 5, generator=draws, dtype=torch.float64)
+    labels = torch.randint(0, 4, (200,), generator=draws)  # no image of class 4
+    for part, own in zip(logits.split(37), labels.split(37), strict=True):
+        score.add(part, own)
+    result = score.result()
+    by_class: dict[int, list[bool]] = {name: [] for name in range(5)}
+    bins: dict[int, list[tuple[float, bool]]] = {}
+    for row, label in zip(logits.tolist(), labels.tolist(), strict=True):
+        powers = [math.exp(value) for value in row]
+        confidence, hit = max(powers) / sum(powers), row.index(max(row)) == label
+        by_class[label].append(hit)
+        bins.setdefault(math.ceil(15 * confidence), []).append((confidence, hit))
+    shares = [sum(hits) / len(hits) for hits in by_class.values() if hits]
+    assert result["class_accuracy"] == [*(pytest.approx(share) for share in shares), None]
+    assert result["balanced_accuracy"] == pytest.approx(sum(shares) / 4)
+    assert result["accuracy"] == pytest.approx(sum(map(sum, by_class.values())) / 200)
+    gaps = [abs(sum(hit - confidence for confidence, hit in one)) / 200 for one in bins.values()]
+    assert result["calibration_error"] == pytest.approx(sum(gaps))
+
+
+def test_certain_and_even_predictions_have_the_calibration_that_they_should():
+    labels = torch.arange(4) % 2
+    score = Accuracy()
+    score.add(torch.tensor([[1e4, 0.0]]).expand(4, 2), labels)  # certain, right half of the time
+    assert score.result()["calibration_error"] == 0.5
+    even = Accuracy()
+    even.add(torch.zeros(4, 2), labels)  # confidence 1/2, right half of the time
+    assert even.result()["calibration_error"] == 0.0
+
+
 def test_normalization_comes_after_the_image_to_video_step_so_that_the_outside_is_black():
     moved_out = Policy.single("translate_x", 1.0, 3, schedule="signed")
     model = model_of(moved_out)
@@ -58,6 +91,26 @@ def test_a_checkpoint_gives_back_the_model(tmp_path):
     assert (loaded.policy, loaded.classes) == (model.policy, CLASSES)
     pixels = torch.rand(3, 1, 28, 28)
     assert torch.equal(loaded(pixels), model.eval()(pixels))
+
+
+def test_a_checkpoint_says_how_pictures_are_framed_and_classes_colored(tmp_path):
+    model = model_of(None, "none")
+    for framing in (None, Center(28), Center(64, 0.875), Whole(96), Native()):
+        model.framing, model.colors = framing, [(0, 128, 255), (1, 2, 3)]
+        (tmp_path / "a.pt").write_bytes(checkpoint(model))
+        loaded = load_model(tmp_path / "a.pt")
+        assert loaded.framing == framing
+        assert [tuple(color) for color in loaded.colors] == model.colors
+
+
+def test_a_checkpoint_of_version_2_still_loads_without_a_framing(tmp_path):
+    content = torch.load(io.BytesIO(checkpoint(model_of(None, "none"))), weights_only=True)
+    content = {key: value for key, value in content.items() if key not in ("framing", "colors", "sha256")}
+    content["version"] = 2
+    torch.save(content | {"sha256": _seal(content)}, tmp_path / "old.pt")
+    loaded = load_model(tmp_path / "old.pt")
+    assert weights_digest(loaded) == weights_digest(model_of(None, "none"))
+    assert loaded.framing is None
 
 
 def test_equal_models_are_equal_bytes_under_any_file_name(tmp_path):
@@ -85,23 +138,5 @@ def test_bad_checkpoints_are_named(tmp_path):
     with pytest.raises(DasError, match=r"cut\.pt: is no checkpoint .* or was cut short"):
         load_model(tmp_path / "cut.pt")
     torch.save({"weights": {}}, tmp_path / "foreign.pt")
-    with pytest.raises(DasError, match=r"foreign\.pt: is no das-checkpoint of version 2"):
+    with pytest.raises(DasError, match=r"foreign\.pt: is no das-checkpoint of version 3"):
         load_model(tmp_path / "foreign.pt")
-
-
-def test_learning_rates_follow_their_closed_forms():
-    def recipe(**settings):
-        return Recipe(epochs=100, batch_size=10, lr=0.4, **settings)
-
-    cosine = recipe(schedule="cosine", warmup_epochs=20)
-    assert learning_rate(cosine, 100, 5) == pytest.approx(0.1)  # a quarter of the warm-up
-    assert learning_rate(cosine, 100, 60) == pytest.approx(0.2)  # half of the cosine
-    assert learning_rate(cosine, 100, 100) == pytest.approx(0, abs=1e-12)
-    step = recipe(schedule="step", step_epochs=30, step_factor=0.2)
-    assert [learning_rate(step, 100, e) for e in (0, 29.9, 30, 60, 90)] == pytest.approx(
-        [0.4, 0.4, 0.08, 0.016, 0.0032]
-    )
-    assert learning_rate(step, 400, 119) == 0.4  # four times the epochs: the steps come four times as late
-    assert learning_rate(recipe(schedule="poly", poly_power=0.9), 100, 50) == pytest.approx(0.4 * 0.5**0.9)
-    assert learning_rate(recipe(schedule="constant"), 100, 99) == 0.4
-    assert math.isclose(learning_rate(cosine, 100, 20), 0.4)

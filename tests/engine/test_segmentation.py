@@ -44,6 +44,36 @@ def made(policy=None, classes=CLASSES, consensus="aligned_mean", **recipe) -> Se
     return make_model(architecture, policy or Policy.single("rotate", 5, 3), classes, [0.5] * 3, [0.25] * 3)
 
 
+# -- class weights ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_weighted_pixels_count_by_their_class(smoothing):
+    """The mean over pixels, each as often as its class weighs."""
+    torch.manual_seed(0)
+    logits, labels = torch.randn(2, 3, 4, 5), torch.randint(3, (2, 4, 5))
+    labels[0, 0] = IGNORE
+    counted = labels != IGNORE
+    rows, wanted = logits.permute(0, 2, 3, 1)[counted], labels[counted]
+    often = torch.tensor([1, 3, 2])[wanted]
+    expected = F.cross_entropy(rows.repeat_interleave(often, 0), wanted.repeat_interleave(often))
+    model = made(class_weights={"sea": 3.0, "land": 2.0}, auxiliary_weight=0.0)
+    torch.testing.assert_close(model.criterion()(logits, labels), expected)
+    assert made(class_weights={}).criterion().weights is None
+    smoothed = F.cross_entropy(rows, wanted, torch.tensor([1.0, 3.0, 2.0]), label_smoothing=smoothing)
+    torch.testing.assert_close(model.criterion(smoothing)(logits, labels), smoothed)
+    nothing = model.criterion()(logits.requires_grad_(), torch.full_like(labels, IGNORE))
+    assert float(nothing.detach()) == 0
+    with pytest.raises(DasError, match=r"class_weights.see: is no class; should be one of sky, sea, land"):
+        made(class_weights={"see": 2.0}).criterion()
+
+
+def test_weights_that_are_not_given_leave_no_trace_in_settings():
+    """Numbers of before stay what they are."""
+    assert "class_weights" not in SegmentationRecipe().model_dump()
+    assert SegmentationRecipe(class_weights={"sea": 2.0}).model_dump()["class_weights"] == {"sea": 2.0}
+
+
 # -- scores ----------------------------------------------------------------------------------------------------------
 
 
@@ -323,8 +353,10 @@ def test_the_papers_recipes_are_a_study():
     study = load_study([ROOT / "params.yaml", ROOT / "config/paper_segmentation.yaml"])
     voc = of_method(study, "voc2012", "pspnet_resnet50", "das", 0).settings
     recipe = {key: voc["recipe"][key] for key in ("epochs", "batch_size", "lr", "schedule", "poly_power")}
-    assert recipe == {"epochs": 80, "batch_size": 4, "lr": 0.02, "schedule": "poly", "poly_power": 0.9}
-    assert voc["dataset"]["augment"][0]["random_scale_crop"] == {"size": 380, "base": 400, "scale": [0.5, 2.0]}
+    assert recipe == {"epochs": 80, "batch_size": 4, "lr": 0.002, "schedule": "poly", "poly_power": 0.9}
+    assert recipe["lr"] * voc["recipe"]["segmentation"]["head_lr"] == 0.02  # differential_lr: the backbone's is a tenth
+    crop = {"size": 380, "base": 400, "scale": [0.5, 2.0], "side": "longer"}
+    assert voc["dataset"]["augment"][0]["random_scale_crop"] == crop
     assert voc["backbone"]["pretrained"]
     for name in study.study.datasets:
         crop = study.datasets[name].augment[0]["random_scale_crop"]

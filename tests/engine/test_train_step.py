@@ -11,7 +11,9 @@ from das.augment.objective import Objective
 from das.augment.patchmix import PatchMix
 from das.data.sets import Dataset, ImageSet
 from das.engine import train as module
+from das.engine.checkpoint import load_model, weights_digest
 from das.engine.train import fit, resume_state, train
+from das.errors import DasError
 from das.files import read_json
 from das.search.make import control_policy
 from das.study import check, of_method
@@ -163,3 +165,68 @@ def test_cost_counts_every_frame_that_passes_a_network(dataset):
     cost = read_json(made.number)["cost"]
     assert cost["frames"] == 3
     assert cost["train_frames"] == 2 * 24 * 3 * 4  # epochs, images, frames, AutoMix's forward passes
+
+
+def test_a_validation_part_chooses_the_epoch_and_the_test_set_is_seen_once(dataset, monkeypatch):
+    """The weights tested last are those of the validation's best epoch; no held-out image is trained on."""
+    seen, trained_on = [], []
+    evaluate, losses = module.evaluate, Objective.losses
+
+    def watched(model, images, *arguments, **options):
+        scores = evaluate(model, images, *arguments, **options)
+        # Scores that tell epochs apart, the second the best of them.
+        scores["accuracy"] = (0.3, 0.9, 0.5, 0.4)[len(seen)]
+        seen.append((images, weights_digest(model), scores["accuracy"]))
+        return scores
+
+    def watched_losses(self, images, labels, generator):
+        trained_on.extend((255 * images).round().to(torch.uint8))
+        return losses(self, images, labels, generator)
+
+    monkeypatch.setattr(module, "evaluate", watched)
+    monkeypatch.setattr(Objective, "losses", watched_losses)
+    made = number("baseline", validation=0.25, batch_size=6)
+    train(made, dataset, None)
+    *validations, (last, weights, score) = seen
+    held = validations[0][0]
+    assert [len(images) for images, _, _ in validations] == [6, 6, 6]
+    assert torch.bincount(held.labels).tolist() == [2, 2, 2]
+    assert last is dataset.test
+    assert len({digest for _, digest, _ in validations}) == 3
+    assert weights == validations[1][1] == weights_digest(load_model(made.checkpoint))
+    mirrored = torch.cat([held.images, held.images.flip(-1)])
+    assert not any((mirrored == image).flatten(1).all(1).any() for image in trained_on)
+    written = read_json(made.number)
+    assert written["last"]["epoch"] == 2
+    assert (written["accuracy"], written["curves"]["test_epoch"]) == (score, [2])
+    assert written["curves"]["validation_accuracy"] == [0.3, 0.9, 0.5]
+
+
+def test_an_interrupted_training_with_validation_ends_in_the_same_bytes(dataset, monkeypatch):
+    made = number("baseline", validation=0.25, batch_size=6)
+    train(made, dataset, None)
+    whole = bytes_of(made)
+    shutil.rmtree("results")
+    evaluate = module.evaluate
+
+    def interrupting(model, images, *arguments, **options):
+        if images is dataset.test:
+            raise KeyboardInterrupt
+        return evaluate(model, images, *arguments, **options)
+
+    monkeypatch.setattr(module, "evaluate", interrupting)
+    with pytest.raises(KeyboardInterrupt):
+        train(made, dataset, None)
+    monkeypatch.setattr(module, "evaluate", evaluate)
+    train(made, dataset, None)
+    assert bytes_of(made) == whole
+
+
+def test_runs_without_a_validation_part_are_those_of_before_there_was_one():
+    assert "validation" not in number("baseline").settings["recipe"]
+    assert number("baseline", validation=0.25).digest != number("baseline").digest
+
+
+def test_a_validation_part_of_nothing_is_refused(dataset):
+    with pytest.raises(DasError, match=r"recipes\.short\.validation: 0\.01 of 24 training images is none"):
+        train(number("baseline", validation=0.01), dataset, None)

@@ -11,7 +11,7 @@ from das.data.sets import Dataset, ImageSet
 from das.engine.tune import trials, tune, with_settings, write_chosen
 from das.errors import DasError
 from das.files import read_json
-from das.study import check, of_tuning
+from das.study import check, of_method, of_tuning
 
 
 @pytest.fixture(autouse=True)
@@ -66,7 +66,7 @@ def test_every_method_has_the_same_number_of_trials_from_its_grid():
 
 
 def test_settings_go_where_they_belong():
-    run = with_settings(run_of(check(content(), "made")).trial, {"mixup.alpha": 0.1})
+    run = with_settings(run_of(check(content(), "made")), {"mixup.alpha": 0.1})
     assert run.how.augment == [{"cutout": {"size": 16}}, {"mixup": {"alpha": 0.1}}]
 
 
@@ -80,14 +80,18 @@ def test_the_record_holds_every_trial_and_the_better_one_is_chosen():
     assert torch.equal(torch.cat([parts["trained_on"], parts["scored_on"]]).sort().values, torch.arange(60))
     assert len(parts["scored_on"]) == 12
     assert [trial["settings"] for trial in record["trials"]] == trials(run)
-    scores = {size: [t["score"] for t in record["trials"] if t["settings"]["cutout.size"] == size] for size in (2, 40)}
+    scores = {
+        size: [t["scores"][-1] for t in record["trials"] if t["settings"]["cutout.size"] == size] for size in (2, 40)
+    }
     assert min(scores[2]) == 1.0 > max(scores[40])
     chosen = yaml.safe_load(write_chosen(study).read_text())
-    best = next(t for t in record["trials"] if t["score"] == max(x["score"] for x in record["trials"]))
-    assert chosen == {"methods": {"cutout": {"augment": [
+    best = next(t for t in record["trials"] if t["scores"] == max(x["scores"] for x in record["trials"]))
+    assert chosen == {"methods": {"cutout": {"tuned": {"made": {"small": best["settings"]}}}}}
+    layered = content()
+    layered["methods"]["cutout"] |= chosen["methods"]["cutout"]
+    assert of_method(check(layered, "x"), "made", "small", "cutout", 0).how.augment == [
         {"cutout": {"size": best["settings"]["cutout.size"]}}, {"mixup": {"alpha": best["settings"]["mixup.alpha"]}},
-    ]}}}  # fmt: skip
-    check(content() | {"methods": content()["methods"] | {"cutout": {"title": "t"} | chosen["methods"]["cutout"]}}, "x")
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -78,15 +78,27 @@ def test_ghost_module_by_hand():
 def test_cbam_by_hand():
     module = CBAM(8, reduction=4).double()
     x = torch.randn(2, 8, 5, 6, dtype=torch.float64)
+    nn.init.constant_(module.spatial[1].weight, 1.7)
+    nn.init.constant_(module.spatial[1].bias, -0.2)
     first, _, second = module.channel
-    expected = []
+    scaled, maps = [], []
     for image in x:
         mean, most = torch.stack([p.mean() for p in image]), torch.stack([p.max() for p in image])
         scale = torch.sigmoid(second(torch.relu(first(mean))) + second(torch.relu(first(most))))
         image = torch.stack([p * s for p, s in zip(image, scale, strict=True)])
-        maps = torch.stack([sum(image) / len(image), image.max(0).values])
-        expected.append(image * torch.sigmoid(nn.functional.conv2d(maps[None], module.spatial.weight, padding=3))[0])
-    torch.testing.assert_close(module(x), torch.stack(expected))
+        scaled.append(image)
+        maps.append(torch.stack([sum(image) / len(image), image.max(0).values]))
+    places = nn.functional.conv2d(torch.stack(maps), module.spatial[0].weight, padding=3)
+    normal = 1.7 * (places - places.mean()) / (places.var(unbiased=False) + 1e-5).sqrt() - 0.2
+    torch.testing.assert_close(module(x), torch.stack(scaled) * torch.sigmoid(normal))
+    torch.testing.assert_close(module.spatial[1].running_mean, 0.01 * places.mean().view(1))
+
+
+def test_cbam_starts_with_half_of_every_place():
+    """Its batch norm starts at weight 0, as in the authors' ResNets (Jongchan/attention-module, model_resnet.py)."""
+    module, x = CBAM(8), torch.rand(2, 8, 5, 6)
+    channels = (module.channel(x.mean((2, 3))) + module.channel(x.amax((2, 3)))).sigmoid()
+    torch.testing.assert_close(module(x), x * channels[..., None, None] * 0.5)
 
 
 def test_cbam_is_in_every_block():

@@ -67,6 +67,32 @@ def test_families_run_forward_and_backward(name, fusion):
     assert all(parameter.grad is not None for parameter in model.parameters())
 
 
+@pytest.mark.parametrize(
+    ("name", "first", "last"),
+    [
+        ("resnet10t", "layer1.0.conv1", "layer1.0.conv2"),
+        ("convnext_atto", "stages.0.blocks.0.conv_dw", "stages.0.blocks.0.conv_dw"),
+        ("efficientnet_b0", "blocks.1.1.conv_pw", "blocks.1.1.conv_pwl"),
+        ("mobilenetv3_small_050", "blocks.1.1.conv_pw", "blocks.1.1.conv_pwl"),
+        ("regnety_002", "s1.b1.conv1.conv", "s1.b1.conv3.conv"),
+    ],
+)
+def test_families_of_timm_have_places_by_structure(name, first, last):
+    for fusion, place in (("tsm", first), ("gsf", last)):
+        model = video_model(f"timm:{name}", 3, 2, fusion=fusion)
+        assert model.places[0] == place
+        model(torch.rand(2, 2, 3, 32, 32)).sum().backward()
+        assert all(parameter.grad is not None for parameter in model.parameters())
+
+
+def test_a_module_of_ones_own_becomes_a_video_model():
+    own = build_backbone("resnet8", 3, pretrained=False, options={})
+    model = video_model(own, 7, 2, fusion="tsm")
+    assert model.network is own
+    assert model.places == ["layer1.0.conv1", "layer2.0.conv1", "layer3.0.conv1"]
+    assert model(torch.rand(2, 2, 3, 32, 32)).shape == (2, 7)
+
+
 def test_gst_runs_forward_and_backward():
     model = video_model("resnet20", 3, 2, fusion="gst")
     model(torch.rand(2, 2, 3, 32, 32)).sum().backward()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -135,6 +136,17 @@ def test_what_cannot_stand_for_a_run_is_named_and_made_again(project, fault):
     assert "Nothing to be done" in snakemake(project, TINY, "results/tables")
 
 
+def test_a_missing_number_is_made_also_where_its_policy_is_made_again(project):
+    before = products(project, "tiny")
+    number = project / FOLDER.format(study="tiny") / "das/seed0.json"
+    policy = project / "results/policies/tiny/few/resnet8/searched/seed0.yaml"
+    policy.write_text(policy.read_text() + "\n")
+    number.unlink()
+    said = snakemake(project, TINY, str(number.relative_to(project)))
+    assert "searched/seed0.yaml is not the file that was made" in said
+    assert products(project, "tiny") == before
+
+
 def test_restored_files_without_snakemakes_memory_still_vouch_for_themselves(project, tmp_path):
     """What `dvc pull` or a copy brings: results and cards, no metadata, no store."""
     clone = project_in(tmp_path)
@@ -152,3 +164,22 @@ def jobs(said: str) -> dict[str, int]:
     lines = said.split("Job stats:")[1].split("\n\n")[0].splitlines() if "Job stats:" in said else []
     rows = (line.split() for line in lines)
     return {row[0]: int(row[1]) for row in rows if len(row) == 2 and row[1].isdigit()}
+
+
+def test_a_fresh_clone_makes_its_tables_of_recorded_results_without_training(project, tmp_path):
+    environment = {**os.environ, "DAS_STUDY": os.pathsep.join(["params.yaml", "study.yaml"])}
+    (project / "study.yaml").write_text(yaml.safe_dump(TINY))
+    das = Path(sys.executable).parent / "das"
+    subprocess.run([das, "record"], cwd=project, env=environment, check=True, capture_output=True)
+    fresh = project_in(tmp_path)
+    shutil.copytree(project / "docs", fresh / "docs")
+    said = snakemake(fresh, TINY, "results/tables")
+    assert not {"rule train:", "rule search:", "rule control_policy:"} & set(said.splitlines())
+    for name, content in products(project, "tiny").items():
+        if "checkpoints" not in name:
+            assert (fresh / Path(name).relative_to(project)).read_bytes() == content
+    assert not (fresh / "results/checkpoints").exists()
+    table = (fresh / "results/tables/tiny/accuracy.md").read_text()
+    assert table.count("1 recorded, not made here") == len(TINY["study"]["methods"])
+    other = snakemake(fresh, layered(TINY, recipes={"tiny": {"epochs": 1, "batch_size": 20, "lr": 0.1}}), "-n")
+    assert "recorded with other settings than the study's, so made where needed: few/resnet8/baseline/seed0" in other

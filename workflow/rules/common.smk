@@ -1,6 +1,7 @@
 """The study, read and validated once, and what the rules ask of it. Paths and digests come from the package."""
 
 import os
+import re
 import sys
 
 from das.errors import DasError
@@ -10,10 +11,11 @@ from das.study import (
     of_policy,
     of_study,
     of_tuning,
+    recorded,
     registry,
     results,
 )
-from das.study.runs import searched_policies, searches_of
+from das.study.runs import searched_policies, searches_of, tunings_of
 from das.study.sources import fetched
 
 STUDY_FILES = ["params.yaml", *workflow.config_settings.configfiles]
@@ -23,16 +25,21 @@ if workflow.config_settings.config:
     )
 try:
     STUDY = load_study(STUDY_FILES)
+    REFUSED = recorded.place(STUDY) if workflow.is_main_process else []
     UNFIT = results.audit(STUDY) if workflow.is_main_process else {}
     AGAIN = results.newer_than(UNFIT)
 except DasError as error:
     raise WorkflowError(str(error))
 
+# Recorded results are put in empty places first; which of them are not the study's is said.
+print(*REFUSED, sep="\n", file=sys.stderr, end="\n" if REFUSED else "")
+
 # What stands in a place and cannot stand for it (other settings, other images, edited, damaged) is named and made again.
 for path, why in UNFIT.items():
     print(f"{path}: {why}; it is made again where it is needed", file=sys.stderr)
 
-os.environ.update(DAS_STUDY=os.pathsep.join(map(str, STUDY_FILES)))  # read by `das`
+# Read by `das`: the study is that of the working folder.
+os.environ.update(DAS_STUDY=os.pathsep.join(map(str, STUDY_FILES)), DAS_PROJECT=".")
 NAME = STUDY.name
 GRID = STUDY.study
 TASK = registry.lookup("task", STUDY.task)
@@ -49,17 +56,28 @@ RUNS = of_study(STUDY)
 
 def one_of(names):
     """A wildcard constraint: exactly these names (one that matches nothing where there are none)."""
-    return "|".join(names) or "(?!)"
+    return "|".join(map(re.escape, names)) or "(?!)"
 
 
 wildcard_constraints:
     dataset=one_of(STUDY.datasets),
     backbone=one_of(STUDY.backbones),
     seed=r"\d+",
+    split=r"|\.split\d+",
 
 
-# Inputs of searches, trainings and tests are `ancient`: whether a result still stands is asked of its content, above,
-# and not of the age of files, which copying and restoring change. What cannot stand has one more input, a newer one.
+def once_made(outputs, inputs):
+    """The inputs of a search, training or test, `ancient` once its outputs are there: whether they still stand is asked
+    of their content, above, and not of the age of files, which copying and restoring change. What cannot stand has one
+    more input, a newer one. Where an output is missing or cannot stand inputs are plain, because Snakemake leaves out a
+    job whose inputs are all ancient, there, and being made again, whatever else it says of the job."""
+
+    def found(wildcards):
+        paths = [output.format(**dict(wildcards.items())) for output in outputs]
+        stand = all(os.path.exists(path) and path not in AGAIN for path in paths)
+        return [ancient(path) if stand else path for path in inputs(wildcards)]
+
+    return found
 
 
 def method_run(wildcards):
@@ -75,15 +93,18 @@ def policy_run(wildcards):
 def data_mark(wildcards):
     """What says that a data set which is fetched is there."""
     folder = FETCHED.get(wildcards.dataset)
-    return [ancient(f"{folder}/prepared.json")] if folder else []
+    return [f"{folder}/prepared.json"] if folder else []
 
 
 def card(wildcards):
-    return str(results.card_path(NAME, wildcards.dataset))
+    """Of the data set as a run reads it, which for a tuning the study names."""
+    seed = wildcards.get("seed", STUDY.tuning.seed if STUDY.tuning else 0)
+    return str(results.card_path(STUDY, wildcards.dataset, int(seed)))
 
 
 def card_again(wildcards):
-    return AGAIN.get(card(wildcards), [])
+    path = f"results/data/{NAME}/{wildcards.dataset}{wildcards.split}.json"
+    return AGAIN.get(path, [])
 
 
 def policy_again(wildcards):
@@ -95,15 +116,12 @@ def number_again(wildcards):
 
 
 def data_files(wildcards):
-    return [
-        *data_mark(wildcards),
-        ancient(card(wildcards)),
-    ]
+    return [*data_mark(wildcards), card(wildcards)]
 
 
 def read_files(wildcards):
     """The files of other runs that a method reads: its policy, another method's weights."""
-    return [ancient(str(path)) for path in method_run(wildcards).read_files.values()]
+    return [str(path) for path in method_run(wildcards).read_files.values()]
 
 
 def data_of_the_grid():

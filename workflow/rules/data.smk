@@ -20,23 +20,28 @@ for folder, name in {folder: name for name, folder in FETCHED.items()}.items():
         message:
             f"fetch {name}"
         shell:
-            "das fetch {params.dataset} > {log:q} 2>&1"
+            "das fetch {params.dataset:q} > {log:q} 2>&1"
+
+
+CARD = f"results/data/{NAME}/{{dataset}}{{split}}.json"
 
 
 rule describe:
     """Measure mean and standard deviation of the training images, once for all runs."""
     input:
-        data_mark,
+        once_made([CARD], data_mark),
         card_again,
     output:
-        f"results/data/{NAME}/{{dataset}}.json",
+        CARD,
     log:
-        f"results/logs/data/{NAME}/{{dataset}}.log",
+        f"results/logs/data/{NAME}/{{dataset}}{{split}}.log",
     conda:
         "../envs/das.yaml"
     resources:
         mem_mb=MEMORY_MB,
+    params:
+        seed=lambda wildcards: wildcards.split.removeprefix(".split") or 0,
     message:
-        "describe {wildcards.dataset}"
+        "describe {wildcards.dataset}{wildcards.split}"
     shell:
-        "das describe {wildcards.dataset} > {log:q} 2>&1"
+        "das describe {wildcards.dataset:q} --seed {params.seed:q} > {log:q} 2>&1"

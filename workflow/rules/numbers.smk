@@ -1,16 +1,23 @@
 """Numbers: one data set, backbone, method and seed, trained from scratch and tested after the last epoch."""
 
+NUMBER = [
+    f"results/numbers/{NAME}/{{dataset}}/{{backbone}}/{{method}}/seed{{seed}}{suffix}"
+    for suffix in (".json", ".run.json")
+]
+CHECKPOINT = (
+    f"results/checkpoints/{NAME}/{{dataset}}/{{backbone}}/{{method}}/seed{{seed}}.pt"
+)
+
 
 rule train:
     """Train and test a network; the JSON repeats to the byte, the run record beside it says what it cost."""
     input:
-        data=data_files,
-        files=read_files,
+        data=once_made([*NUMBER, CHECKPOINT], data_files),
+        files=once_made([*NUMBER, CHECKPOINT], read_files),
         again=number_again,
     output:
-        number=f"results/numbers/{NAME}/{{dataset}}/{{backbone}}/{{method}}/seed{{seed}}.json",
-        run=f"results/numbers/{NAME}/{{dataset}}/{{backbone}}/{{method}}/seed{{seed}}.run.json",
-        checkpoint=f"results/checkpoints/{NAME}/{{dataset}}/{{backbone}}/{{method}}/seed{{seed}}.pt",
+        NUMBER,
+        CHECKPOINT,
     log:
         f"results/logs/numbers/{NAME}/{{dataset}}/{{backbone}}/{{method}}/seed{{seed}}.log",
     benchmark:
@@ -26,19 +33,18 @@ rule train:
     message:
         "train {wildcards.method} on {wildcards.dataset} with {wildcards.backbone}, seed {wildcards.seed}"
     shell:
-        "das train {wildcards.dataset} {wildcards.backbone} {wildcards.method} --seed {wildcards.seed}"
+        "das train {wildcards.dataset:q} {wildcards.backbone:q} {wildcards.method:q} --seed {wildcards.seed:q}"
         " > {log:q} 2>&1"
 
 
 rule evaluate:
     """Test another method's weights through this method's policy."""
     input:
-        data=data_files,
-        files=read_files,
+        data=once_made(NUMBER, data_files),
+        files=once_made(NUMBER, read_files),
         again=number_again,
     output:
-        number=f"results/numbers/{NAME}/{{dataset}}/{{backbone}}/{{method}}/seed{{seed}}.json",
-        run=f"results/numbers/{NAME}/{{dataset}}/{{backbone}}/{{method}}/seed{{seed}}.run.json",
+        NUMBER,
     log:
         f"results/logs/numbers/{NAME}/{{dataset}}/{{backbone}}/{{method}}/seed{{seed}}.log",
     wildcard_constraints:
@@ -52,5 +58,5 @@ rule evaluate:
     message:
         "test {wildcards.method} on {wildcards.dataset} with {wildcards.backbone}, seed {wildcards.seed}"
     shell:
-        "das evaluate {wildcards.dataset} {wildcards.backbone} {wildcards.method} --seed {wildcards.seed}"
+        "das evaluate {wildcards.dataset:q} {wildcards.backbone:q} {wildcards.method:q} --seed {wildcards.seed:q}"
         " > {log:q} 2>&1"

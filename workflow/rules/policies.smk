@@ -1,16 +1,25 @@
 """Policies: searched ones, and the controls they are compared with."""
 
+POLICY = [
+    f"results/policies/{NAME}/{{dataset}}/{{backbone}}/{{policy}}/seed{{seed}}{suffix}"
+    for suffix in (".yaml", ".run.json")
+]
+SEARCHED = [
+    *POLICY,
+    *(
+        f"results/policies/{NAME}/{{dataset}}/{{backbone}}/{{policy}}/seed{{seed}}{suffix}"
+        for suffix in (".history.json", ".halves.json")
+    ),
+]
+
 
 rule search:
     """Search a policy on the training set's two halves; its history, cost and halves stand beside it."""
     input:
-        data=data_files,
+        data=once_made(SEARCHED, data_files),
         again=policy_again,
     output:
-        policy=f"results/policies/{NAME}/{{dataset}}/{{backbone}}/{{policy}}/seed{{seed}}.yaml",
-        history=f"results/policies/{NAME}/{{dataset}}/{{backbone}}/{{policy}}/seed{{seed}}.history.json",
-        run=f"results/policies/{NAME}/{{dataset}}/{{backbone}}/{{policy}}/seed{{seed}}.run.json",
-        halves=f"results/policies/{NAME}/{{dataset}}/{{backbone}}/{{policy}}/seed{{seed}}.halves.json",
+        SEARCHED,
     log:
         f"results/logs/policies/{NAME}/{{dataset}}/{{backbone}}/{{policy}}/seed{{seed}}.log",
     benchmark:
@@ -26,7 +35,7 @@ rule search:
     message:
         "search {wildcards.policy} on {wildcards.dataset} with {wildcards.backbone}, seed {wildcards.seed}"
     shell:
-        "das search {wildcards.dataset} {wildcards.backbone} {wildcards.policy} --seed {wildcards.seed}"
+        "das search {wildcards.dataset:q} {wildcards.backbone:q} {wildcards.policy:q} --seed {wildcards.seed:q}"
         " > {log:q} 2>&1"
 
 
@@ -35,8 +44,7 @@ rule control_policy:
     input:
         again=policy_again,
     output:
-        policy=f"results/policies/{NAME}/{{dataset}}/{{backbone}}/{{policy}}/seed{{seed}}.yaml",
-        run=f"results/policies/{NAME}/{{dataset}}/{{backbone}}/{{policy}}/seed{{seed}}.run.json",
+        POLICY,
     log:
         f"results/logs/policies/{NAME}/{{dataset}}/{{backbone}}/{{policy}}/seed{{seed}}.log",
     wildcard_constraints:
@@ -48,5 +56,5 @@ rule control_policy:
     message:
         "policy {wildcards.policy} for {wildcards.dataset} with {wildcards.backbone}, seed {wildcards.seed}"
     shell:
-        "das search {wildcards.dataset} {wildcards.backbone} {wildcards.policy} --seed {wildcards.seed}"
+        "das search {wildcards.dataset:q} {wildcards.backbone:q} {wildcards.policy:q} --seed {wildcards.seed:q}"
         " > {log:q} 2>&1"

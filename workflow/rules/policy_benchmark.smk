@@ -4,15 +4,19 @@ snakemake --cores 1 results/policy_benchmark --configfile config/policy_benchmar
 """
 
 BENCHMARK = f"results/policy_benchmark/{NAME}"
+MEASURED = [
+    f"{BENCHMARK}/{{dataset}}/{{backbone}}/searches/{{method}}/seed{{seed}}{suffix}"
+    for suffix in (".json", ".run.json")
+]
+BANK = f"{BENCHMARK}/{{dataset}}/{{backbone}}/policies.csv"
 
 
 rule measure_search:
     """Run a search and take its score of every policy of the bank."""
     input:
-        data=data_files,
+        data=once_made(MEASURED, data_files),
     output:
-        f"{BENCHMARK}/{{dataset}}/{{backbone}}/searches/{{method}}/seed{{seed}}.json",
-        f"{BENCHMARK}/{{dataset}}/{{backbone}}/searches/{{method}}/seed{{seed}}.run.json",
+        MEASURED,
     log:
         f"results/logs/policy_benchmark/{NAME}/{{dataset}}/{{backbone}}/{{method}}/seed{{seed}}.log",
     wildcard_constraints:
@@ -28,22 +32,22 @@ rule measure_search:
     message:
         "measure the search {wildcards.method} on {wildcards.dataset}, seed {wildcards.seed}"
     shell:
-        "das benchmark score {wildcards.dataset} {wildcards.backbone} {wildcards.method} --seed {wildcards.seed}"
+        "das benchmark score {wildcards.dataset:q} {wildcards.backbone:q} {wildcards.method:q} --seed {wildcards.seed:q}"
         " > {log:q} 2>&1"
 
 
 rule retrain_bank:
     """Retrain the bank and every chosen policy from scratch; interrupted, it goes on with the policy it was at."""
     input:
-        data=data_files,
+        data=once_made([BANK], data_files),
         searches=expand(
-            rules.measure_search.output[0],
+            MEASURED[0],
             method=GRID.methods,
             seed=GRID.seeds,
             allow_missing=True,
         ),
     output:
-        f"{BENCHMARK}/{{dataset}}/{{backbone}}/policies.csv",
+        BANK,
     log:
         f"results/logs/policy_benchmark/{NAME}/{{dataset}}/{{backbone}}/retrain.log",
     conda:
@@ -57,14 +61,14 @@ rule retrain_bank:
     message:
         "retrain the bank of policies on {wildcards.dataset}"
     shell:
-        "das benchmark retrain {wildcards.dataset} {wildcards.backbone} > {log:q} 2>&1"
+        "das benchmark retrain {wildcards.dataset:q} {wildcards.backbone:q} > {log:q} 2>&1"
 
 
 rule policy_benchmark:
     """Tables of the benchmark: what each search's score and choice are worth."""
     input:
         expand(
-            rules.retrain_bank.output,
+            BANK,
             dataset=GRID.datasets,
             backbone=GRID.backbones,
         ),

@@ -9,6 +9,12 @@ PREDICTIONS = expand(
 )
 
 
+DRAWN = [
+    f"{FIGURES}/predictions_{{dataset}}_{{backbone}}_{{method}}_seed{{seed}}.{format}"
+    for format in ("png", "pdf")
+]
+
+
 def weights(wildcards):
     return [str(method_run(wildcards).trained.checkpoint)]
 
@@ -16,16 +22,16 @@ def weights(wildcards):
 rule predictions:
     """Draw what a segmentation network predicts from each frame, back in register, and fused."""
     input:
-        data=data_files,
+        data=once_made(DRAWN, data_files),
         checkpoint=weights,
-        files=read_files,
+        files=once_made(DRAWN, read_files),
     output:
         report(
-            f"{FIGURES}/predictions_{{dataset}}_{{backbone}}_{{method}}_seed{{seed}}.png",
+            DRAWN[0],
             caption="../report/figures.rst",
             category="Figures",
         ),
-        f"{FIGURES}/predictions_{{dataset}}_{{backbone}}_{{method}}_seed{{seed}}.pdf",
+        DRAWN[1],
     log:
         f"results/logs/figures/{NAME}/predictions_{{dataset}}_{{backbone}}_{{method}}_seed{{seed}}.log",
     wildcard_constraints:
@@ -37,5 +43,5 @@ rule predictions:
     message:
         "predictions of {wildcards.method} on {wildcards.dataset} with {wildcards.backbone}, seed {wildcards.seed}"
     shell:
-        "das predictions {wildcards.dataset} {wildcards.backbone} {wildcards.method} --seed {wildcards.seed}"
+        "das predictions {wildcards.dataset:q} {wildcards.backbone:q} {wildcards.method:q} --seed {wildcards.seed:q}"
         " > {log:q} 2>&1"

@@ -44,14 +44,20 @@ rule figures:
         report(
             expand(
                 f"{FIGURES}/{{figure}}.png",
-                figure=["accuracy", "compute", *selections(), *film_strips()],
+                figure=[
+                    "accuracy",
+                    "compute",
+                    "curves",
+                    *selections(),
+                    *film_strips(),
+                ],
             ),
             caption="../report/figures.rst",
             category="Figures",
         ),
         expand(
             f"{FIGURES}/{{figure}}.pdf",
-            figure=["accuracy", "compute", *selections(), *film_strips()],
+            figure=["accuracy", "compute", "curves", *selections(), *film_strips()],
         ),
     log:
         f"results/logs/figures/{NAME}.log",

@@ -1,10 +1,15 @@
 """Settings of methods, chosen on held-out training images (docs/protocol.md): `snakemake results/tuning`."""
 
+TRIALS = [
+    f"results/tuning/{NAME}/{{dataset}}/{{backbone}}/{{method}}{suffix}"
+    for suffix in (".json", ".split.json", ".run.json")
+]
+
 
 def tuned_files(wildcards):
     """The policy that a tuned method's trials look through."""
     run = of_tuning(STUDY, wildcards.dataset, wildcards.backbone, wildcards.method)
-    return [ancient(str(path)) for path in run.read_files.values()]
+    return [str(path) for path in run.read_files.values()]
 
 
 def tuning_again(wildcards):
@@ -15,17 +20,15 @@ def tuning_again(wildcards):
 rule tune:
     """Try a method's settings on a part of the training set, and score them on the rest."""
     input:
-        data=data_files,
-        files=tuned_files,
+        data=once_made(TRIALS, data_files),
+        files=once_made(TRIALS, tuned_files),
         again=tuning_again,
     output:
-        trials=f"results/tuning/{NAME}/{{dataset}}/{{backbone}}/{{method}}.json",
-        split=f"results/tuning/{NAME}/{{dataset}}/{{backbone}}/{{method}}.split.json",
-        run=f"results/tuning/{NAME}/{{dataset}}/{{backbone}}/{{method}}.run.json",
+        TRIALS,
     log:
         f"results/logs/tuning/{NAME}/{{dataset}}/{{backbone}}/{{method}}.log",
     wildcard_constraints:
-        method=one_of(STUDY.tuning.grids),
+        method=one_of(run.name for run in tunings_of(STUDY)),
     conda:
         "../envs/das.yaml"
     threads: STUDY.compute.threads
@@ -35,18 +38,13 @@ rule tune:
     message:
         "tune {wildcards.method} on {wildcards.dataset} with {wildcards.backbone}"
     shell:
-        "das tune {wildcards.dataset} {wildcards.backbone} {wildcards.method} > {log:q} 2>&1"
+        "das tune {wildcards.dataset:q} {wildcards.backbone:q} {wildcards.method:q} > {log:q} 2>&1"
 
 
 rule chosen_settings:
     """Write the best settings of every tuned method as a study file, to be layered over the study."""
     input:
-        expand(
-            rules.tune.output.trials,
-            dataset=GRID.datasets,
-            backbone=GRID.backbones,
-            method=STUDY.tuning.grids,
-        ),
+        [str(run.main) for run in tunings_of(STUDY)],
     output:
         f"results/tuning/{NAME}.yaml",
     log:

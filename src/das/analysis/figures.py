@@ -2,6 +2,7 @@
 
 import io
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -20,7 +21,7 @@ from das.video.policy import Policy
 from das.video.schedule import strengths
 from das.video.transform import ImageToVideo
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "figure.dpi": 100,
     "savefig.dpi": 160,
     "savefig.bbox": "tight",
@@ -183,6 +184,36 @@ def accuracy_against_compute(study: Study) -> Figure:
     return figure
 
 
+def training_curves(study: Study) -> Figure:
+    """Training loss and test score over the epochs of every method that trains, a row of panels for each data set and
+    backbone: the mean over seeds, and the range of all."""
+    runs = results.trainings(study)
+    places = list(dict.fromkeys((run["dataset"], run["backbone"]) for run in runs))
+    methods = list(dict.fromkeys(run["method"] for run in runs))
+    colors = {name: mpl.colormaps["tab20"](i % 20) for i, name in enumerate(methods)}
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(10.4, 0.6 + 3.2 * max(len(places), 1)), layout="constrained")
+        panels = figure.subplots(max(len(places), 1), 2, squeeze=False)
+        for row, place in zip(panels, places, strict=False):
+            for name in methods:
+                own = [r["curves"] for r in runs if (r["dataset"], r["backbone"], r["method"]) == (*place, name)]
+                if not own:
+                    continue
+                looks = {"color": colors[name], "label": study.methods[name].title}
+                losses = np.array([curves["train_loss"] for curves in own])
+                scores = 100 * np.array([curves["test_score"] for curves in own])
+                epochs = range(1, losses.shape[1] + 1), own[0]["test_epoch"]
+                for panel, steps, values in zip(row, epochs, (losses, scores), strict=True):
+                    panel.plot(steps, values.mean(0), lw=1.2, **looks)
+                    panel.fill_between(steps, values.min(0), values.max(0), color=colors[name], alpha=0.15, lw=0)
+            row[0].set(yscale="log", xlabel="epoch", ylabel="training loss")
+            row[1].set(xlabel="epoch", ylabel=f"test {score_of(study)}, %")
+            titles = study.datasets[place[0]].title, study.backbones[place[1]].title
+            row[0].set_title(", ".join(titles), loc="left")
+        figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside right center")
+    return figure
+
+
 def score_of(study: Study) -> str:
     """What a test's headline is called in the study's task."""
     return lookup("task", study.task).facts["score"]
@@ -196,6 +227,7 @@ def write_figures(study: Study, folder: Path, pictures: dict[str, Tensor]) -> No
     """
     save_figure(accuracy_by_method(study), folder / "accuracy")
     save_figure(accuracy_against_compute(study), folder / "compute")
+    save_figure(training_curves(study), folder / "curves")
     found = results.searches(study)
     by_tournament = [search for search in found if search["history"]["selection"]["rule"] == "tournament"]
     by_alpha = [search for search in found if search not in by_tournament]

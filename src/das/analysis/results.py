@@ -8,27 +8,41 @@ import pandas as pd
 
 from das.files import read_json
 from das.seals import read_sealed
+from das.study import recorded
 from das.study.results import fault
 from das.study.runs import RESULTS, MethodRun, Run, of_study, searches_of
 from das.study.schema import Study
 from das.study.sources import Look
 
 LAST = 10  # tests whose median is shown beside the last one
-MEASURES = ("accuracy", "best_accuracy", "median_accuracy", "epochs", "frames", "train_frames")
-COSTS = ("search_s", "train_s", "test_s", "code", "fault")
+SCORES = ("balanced_accuracy", "calibration_error")
+MEASURES = (
+    *("accuracy", "best_accuracy", "median_accuracy", "late_change", *SCORES),
+    *("split", "epochs", "frames", "train_frames"),
+)
+COSTS = ("search_s", "train_s", "test_s", "code", "recorded", "fault")
 
 
 def numbers(study: Study) -> pd.DataFrame:
     """One row per run of the study's grid, in its order; `made` is False and values are NaN where it was not run.
 
     Columns: dataset, backbone, method, seed, made; accuracy (last epoch), best_accuracy, median_accuracy (last ten
-    tests); epochs (of training), frames, train_frames; seconds on the device, NaN without a run
-    record: search_s (of the policy, or of an augmentation), train_s (of the weights, tests included), test_s (of one
-    pass over the test set); code (fingerprint of the code that made it); fault (why what is there cannot stand for the
+    tests), late_change (what the last quarter of the epochs added), balanced_accuracy and calibration_error (last
+    epoch; of classification); split (of the data set; None where it has none); epochs (of training), frames,
+    train_frames; seconds on the device, NaN without a run record: search_s (of the policy, or of an augmentation),
+    train_s (of the weights, tests included), test_s (of one pass over the test set); code (fingerprint of the code that
+    made it); recorded (whether it was put back from recorded results); fault (why what is there cannot stand for the
     run, and is taken for not made; None else).
     """
     with Look(RESULTS / study.name) as look:
         return pd.DataFrame([_row(run, look) for run in of_study(study)])
+
+
+def _late_change(curves: dict, metric: str) -> float | None:
+    """What the last quarter of a training added to its score; None where nothing was tested before it."""
+    epochs, scores = curves["test_epoch"], curves[f"test_{metric}"]
+    before = [score for epoch, score in zip(epochs, scores, strict=True) if epoch <= 0.75 * epochs[-1]]
+    return scores[-1] - before[-1] if before else None
 
 
 def standing(run: Run, look: Look | None = None) -> tuple[bool, str | None]:
@@ -41,7 +55,7 @@ def standing(run: Run, look: Look | None = None) -> tuple[bool, str | None]:
 
 def _row(run: MethodRun, look: Look) -> dict:
     made, why = standing(run, look)
-    row = run.identity | {"made": made, "fault": why}
+    row = run.identity | {"made": made, "fault": why, "split": run.data.options.get("split")}
     if made:
         content = read_json(run.number)
         metric = content["metric"]
@@ -49,10 +63,13 @@ def _row(run: MethodRun, look: Look) -> dict:
             "accuracy": content["last"][metric],
             "best_accuracy": content["best"][metric],
             "median_accuracy": median(content["curves"][f"test_{metric}"][-LAST:]),
+            "late_change": _late_change(content["curves"], metric),
+            **{score: content["last"].get(score) for score in SCORES},
             "epochs": content["last"]["epoch"],
             "frames": content["cost"]["frames"],
             "train_frames": content["cost"]["train_frames"] or _frames_of_members(run),
-            "code": read_sealed(run.record)["code"],
+            "code": (record := read_sealed(run.record))["code"],
+            "recorded": recorded.MARK in record,
         } | _costs(run)
     return {column: None for column in MEASURES + COSTS} | row
 
@@ -86,6 +103,19 @@ def _record(run: Run) -> dict:
 
 def _seconds(record: dict, otherwise: float) -> float:
     return record["cost"]["device_s"] if record else otherwise
+
+
+def trainings(study: Study) -> list[dict]:
+    """One entry per training of the study's grid that was made and can stand, in its order: dataset, backbone, method,
+    seed, and curves: `train_loss` by epoch, `test_score` by `test_epoch`."""
+    found = []
+    for run in of_study(study):
+        if run.trained is run and standing(run)[0]:
+            content = read_json(run.number)
+            curves = {key: content["curves"][key] for key in ("train_loss", "test_epoch")}
+            curves["test_score"] = content["curves"][f"test_{content['metric']}"]
+            found.append(run.identity | {"curves": curves})
+    return found
 
 
 def augmentation_searches(study: Study) -> list[dict]:

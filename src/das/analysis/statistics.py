@@ -1,6 +1,6 @@
 """Means, intervals and paired differences over seeds."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +31,23 @@ def estimate(values: Sequence[float]) -> Estimate:
         return Estimate(float(values[0]), float("nan"), 1)
     error = values.std(ddof=1) / np.sqrt(count)
     return Estimate(float(values.mean()), float(stats.t.ppf(0.975, count - 1) * error), count)
+
+
+def noise_floor(groups: Iterable[Sequence[float]], count: int) -> float:
+    """What a mean difference over ``count`` pairs stays below, in 95 of 100 cases, where there is none: where both runs
+    of a pair are of one method and differ in seed alone.
+
+    Args:
+        groups: scores of the method's runs, one sequence for all that saw the same images; variances are pooled.
+
+    NaN where no group has two runs.
+    """
+    parts = [np.asarray(group, dtype=float) for group in groups]
+    freedom = sum(len(part) - 1 for part in parts if len(part))
+    if freedom < 1 or count < 1:
+        return float("nan")
+    variance = sum(float(((part - part.mean()) ** 2).sum()) for part in parts if len(part)) / freedom
+    return float(stats.t.ppf(0.975, freedom) * np.sqrt(2 * variance / count))
 
 
 def paired_p_value(ours: dict[int, float], theirs: dict[int, float]) -> float:

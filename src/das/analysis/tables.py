@@ -9,9 +9,9 @@ from das.analysis.costs import cost_table, readable_costs
 from das.analysis.planted import planted_table, readable_planted
 from das.analysis.published import published_table
 from das.analysis.searches import readable_search_costs, readable_searches, search_cost_table, search_table
-from das.analysis.statistics import Estimate, estimate, holm, paired_difference, paired_p_value
+from das.analysis.statistics import Estimate, estimate, holm, noise_floor, paired_difference, paired_p_value
 from das.files import publish
-from das.study import code
+from das.study import code, tuning
 from das.study.schema import Study
 
 NOT_RUN = "not run"
@@ -23,17 +23,23 @@ def accuracy_table(study: Study) -> pd.DataFrame:
 
     Accuracies and differences are in percent and percentage points; `difference` is paired with the study's reference
     method on the same seeds; `p_value` is its paired t test's, `p_holm` corrected for the number of the table's
-    comparisons. `median_accuracy` is the mean over seeds of the last ten epochs' median. `train_frames` is relative to
-    the reference; `search_s`, `train_s`, `test_s` are seconds on the device (`das.analysis.results.numbers`).
-    `older_code` counts the numbers that were made by other code than the present; `refused` those that are there and
-    cannot stand for the study (`das.study.results.fault`), which count as not run, and `refused_because` says why.
+    comparisons; `noise` is what the reference shows against itself (`das.analysis.statistics.noise_floor`).
+    `median_accuracy` is the mean over seeds of the last ten epochs' median, `late_change` what the last quarter of the
+    epochs added. `train_frames` is relative to the reference; `equal_epochs`, `equal_training` and `equal_test` say
+    whether these are the reference's, the latter two in frames that pass a network (a test of another method's weights
+    has that one's training). `search_s`, `train_s`, `test_s` are seconds on the device
+    (`das.analysis.results.numbers`). `older_code` counts the numbers that were made by other code than the present;
+    `recorded` those that were put back (`das.study.recorded`); `refused` those that are there and cannot stand for the
+    study (`das.study.results.fault`), which count as not run, and `refused_because` says why. `tuned` is False where
+    the study's tuning chooses a recipe for the method and none is layered over the study.
     """
     everything = results.numbers(study)
     rows = []
     for (dataset, backbone, method), group in everything.groupby(["dataset", "backbone", "method"], sort=False):
         made = group[group.made]
-        against = everything.query("dataset == @dataset and backbone == @backbone and made")
-        against = against[against.method == study.study.reference]
+        beside = everything.query("dataset == @dataset and backbone == @backbone and made")
+        against = beside[beside.method == study.study.reference]
+        trained = beside[beside.method == (study.methods[method].weights_of or method)]
         accuracy = estimate(100 * made.accuracy.astype(float))
         difference = paired_difference(_by_seed(made), _by_seed(against))
         rows.append({
@@ -50,12 +56,19 @@ def accuracy_table(study: Study) -> pd.DataFrame:
             "p_value": float("nan") if method == study.study.reference else paired_p_value(
                 _by_seed(made), _by_seed(against)
             ),
+            "noise": noise_floor(_by_split(against), len(made.merge(against, on="seed"))),
+            "late_change": 100 * made.late_change.astype(float).mean(),
+            "balanced_accuracy": 100 * made.balanced_accuracy.astype(float).mean(),
+            "calibration_error": 100 * made.calibration_error.astype(float).mean(),
             "median_accuracy": 100 * made.median_accuracy.astype(float).mean(),
             "best_epoch_accuracy": 100 * made.best_accuracy.astype(float).mean(),
             "frames": made.frames.astype(float).mean(),
             "train_frames": made.train_frames.astype(float).mean() / against.train_frames.astype(float).mean(),
+            **_equal(made, trained, against),
             **{cost: made[cost].astype(float).mean() for cost in COSTS},
             "older_code": int(sum(run != code.fingerprint(_kind(study, method)) for run in made.code)),
+            "recorded": int(made.recorded.sum()),
+            "tuned": _tuned(study, dataset, backbone, method),
             "refused": int(group.fault.notna().sum()),
             "refused_because": next(iter(group.fault.dropna()), ""),
         })  # fmt: skip
@@ -66,6 +79,27 @@ def accuracy_table(study: Study) -> pd.DataFrame:
 
 def _kind(study: Study, method: str) -> str:
     return "training" if study.methods[method].trains else "evaluation"
+
+
+def _by_split(rows: pd.DataFrame) -> list[list[float]]:
+    """Accuracies in percent, those that saw the same training images together."""
+    return [(100 * part.accuracy.astype(float)).tolist() for _, part in rows.groupby("split", dropna=False)]
+
+
+def _equal(made: pd.DataFrame, trained: pd.DataFrame, against: pd.DataFrame) -> dict[str, bool | None]:
+    """Which costs of a method, whose weights ``trained`` has, are the reference's; None where either was not run."""
+    costs = {"epochs": (trained, "epochs"), "training": (trained, "train_frames"), "test": (made, "frames")}
+    return {
+        f"equal_{name}": bool(rows[column].astype(float).mean() == against[column].astype(float).mean())
+        if len(rows) and len(against)
+        else None
+        for name, (rows, column) in costs.items()
+    }
+
+
+def _tuned(study: Study, dataset: str, backbone: str, method: str) -> bool:
+    asked = bool(study.tuning and study.tuning.recipe) and method in tuning.methods(study)
+    return not asked or backbone in study.methods[method].tuned.get(dataset, {})
 
 
 def _by_seed(rows: pd.DataFrame) -> dict[int, float]:
@@ -87,9 +121,12 @@ def readable_accuracy(study: Study, table: pd.DataFrame) -> pd.DataFrame:
             f"Against {reference}": "reference" if own else _interval(
                 Estimate(row.difference, row.difference_ci95, row.seeds), signed=True
             ),
+            "Noise": "" if own else _number(row.noise),
             "p (Holm)": "" if own else _p_value(row.p_holm),
             "Median of last epochs, %": f"{row.median_accuracy:.2f}" if row.seeds else NOT_RUN,
             "Best epoch, %": f"{row.best_epoch_accuracy:.2f}" if row.seeds else NOT_RUN,
+            "Calibration error, %": _number(row.calibration_error),
+            "Equal": "" if own or not row.seeds else _equal_words(row),
             "Frames": f"{row.frames:.0f}" if row.seeds else NOT_RUN,
             "Training frames": ("none" if row.train_frames == 0 else f"{row.train_frames:.2g}x")
             if row.seeds else NOT_RUN,
@@ -98,7 +135,8 @@ def readable_accuracy(study: Study, table: pd.DataFrame) -> pd.DataFrame:
             "Test, s": f"{row.test_s:.2f}" if row.seeds else NOT_RUN,
             "Remarks": _remarks(row),
         })  # fmt: skip
-    return pd.DataFrame(rows)
+    unknown = [] if table.calibration_error.notna().any() else ["Calibration error, %"]  # not of this task
+    return pd.DataFrame(rows).drop(columns=unknown)
 
 
 def _interval(value: Estimate, signed: bool = False) -> str:
@@ -106,6 +144,15 @@ def _interval(value: Estimate, signed: bool = False) -> str:
         return NOT_RUN
     mean = f"{value.mean:+.2f}" if signed else f"{value.mean:.2f}"
     return f"{mean} ± {value.half_width:.2f}" if value.half_width == value.half_width else f"{mean} (one seed)"
+
+
+def _number(value: float) -> str:
+    return f"{value:.2f}" if value == value else "-"
+
+
+def _equal_words(row) -> str:
+    equal = {"epochs": row.equal_epochs, "training": row.equal_training, "test": row.equal_test}
+    return ", ".join(name for name, is_so in equal.items() if is_so) or "nothing"
 
 
 def _p_value(value: float) -> str:
@@ -116,6 +163,8 @@ def _p_value(value: float) -> str:
 
 def _remarks(row) -> str:
     remarks = [
+        f"{row.recorded} recorded, not made here" if row.recorded else "",
+        "" if row.tuned else "its recipe is not tuned",
         f"{row.older_code} made by other code" if row.older_code else "",
         f"{row.refused} not used: {row.refused_because}" if row.refused else "",
     ]

@@ -35,10 +35,11 @@ def build_objective(listed: Sequence[Listed]) -> Callable:
     return Entry("objective", "plain", "das.augment.objective:Objective").load()
 
 
-def start_epoch(steps: Sequence[Callable], generator) -> None:
-    """Tell those of ``steps`` that are an `das.data.augmentation.Augmentation` that an epoch starts."""
+def start_epoch(steps: Sequence[Callable], generator, end: float) -> None:
+    """Tell those of ``steps`` that are an `das.data.augmentation.Augmentation` that an epoch starts, at whose end the
+    share ``end`` of the training is done."""
     from das.data.augmentation import Augmentation
 
     for step in steps:
         if isinstance(step, Augmentation):
-            step.start_epoch(generator)
+            step.start_epoch(generator, end)

@@ -19,16 +19,20 @@ TOLERANCE = 0.1  # of the mask's mean to its target, without a loss
 class MixBlock(nn.Module):
     """A mask that says for every pixel how much of the partner's image is taken, from both images' features."""
 
-    def __init__(self, channels: int):
+    def __init__(self, channels: int, lambda_channel: bool = False):
         super().__init__()
-        self.query = nn.Conv2d(channels, max(channels // 2, 1), 1)
-        self.value = nn.Conv2d(channels, 1, 1)
+        self.lambda_channel = lambda_channel
+        self.query = nn.Conv2d(channels + lambda_channel, max(channels // 2, 1), 1)
+        self.value = nn.Conv2d(channels + lambda_channel, 1, 1)
         for convolution in (self.query, self.value):
             nn.init.normal_(convolution.weight, std=0.01)
             nn.init.zeros_(convolution.bias)
 
-    def forward(self, own: Tensor, partner: Tensor, size: tuple[int, int]) -> Tensor:
-        """Features (B, C, h, w) of both -> masks in [0, 1], (B, 1, *size)."""
+    def forward(self, own: Tensor, partner: Tensor, share: float, size: tuple[int, int]) -> Tensor:
+        """Features (B, C, h, w) of both -> masks in [0, 1], (B, 1, *size). ``share`` is lambda, that of the own image:
+        with ``lambda_channel`` a channel of its features, and 1 - lambda one of the partner's."""
+        if self.lambda_channel:
+            own, partner = (F.pad(x, (0, 0, 0, 0, 0, 1), value=s) for x, s in ((own, share), (partner, 1 - share)))
         query, key, value = (x.flatten(2) for x in (self.query(own), self.query(partner), self.value(partner)))
         attention = (query.transpose(1, 2) @ key / math.sqrt(query.shape[1])).softmax(-1)
         mask = (attention @ value.transpose(1, 2)).view(len(own), 1, *own.shape[2:])
@@ -44,7 +48,8 @@ class AutoMix(Objective):
     of its own, its mixed cross-entropy, and for the block alone the mixed cross-entropy through the frozen teacher
     plus ``mask_weight`` * max(|mean(m) - (1 - lambda)| - 0.1, 0). Where lambda or 1 - lambda is at most ``margin``, the
     network's images are plain mixup. After each step teacher = momentum * teacher + (1 - momentum) * network, with
-    ``momentum`` going from the first to the second value by a half cosine.
+    ``momentum`` going from the first to the second value by a half cosine, after the share ``constant`` of the
+    training, in which it is the first. ``lambda_channel`` gives the block lambda as a channel (ImageNet's form there).
 
     Masks are the images': of a video, the untouched frame's features make them.
     """
@@ -57,16 +62,19 @@ class AutoMix(Objective):
         alpha: float = 2.0,
         stage: str | None = None,
         momentum: tuple[float, float] = (0.999, 0.999999),
+        constant: float = 0.1,
+        lambda_channel: bool = False,
         margin: float = 0.08,
         mask_weight: float = 0.1,
     ):
         super().__init__(*arguments)
         features.require_image_sized_frames(self.model, "automix")
-        self.alpha, self.momentum, self.margin, self.mask_weight = alpha, momentum, margin, mask_weight
+        self.alpha, self.margin, self.mask_weight = alpha, margin, mask_weight
+        self.momentum, self.constant = momentum, constant
         network = self.model.network
         self.stage = stage or features.stages(network.network)[-2]
         norms = [m for m in features.stage(network.network, self.stage).modules() if isinstance(m, nn.BatchNorm2d)]
-        self.block = MixBlock(norms[-1].num_features)
+        self.block = MixBlock(norms[-1].num_features, lambda_channel)
         self.one_hot_classifier = copy.deepcopy(features.classifier(network.network))
         self.one_hot_classifier.reset_parameters()
         self.teacher = copy.deepcopy(network).requires_grad_(False)
@@ -87,7 +95,7 @@ class AutoMix(Objective):
 
         share, partners = for_block
         with self.arithmetic():
-            mask = self.block(seen, seen[partners], images.shape[2:])
+            mask = self.block(seen, seen[partners], share, images.shape[2:])
             videos = self.model.normalize(self.model.video(mix(images, partners, mask)))
             loss = self.criterion(self.teacher(videos), mixed(one_hot, one_hot[partners], share))
         yield loss + self.mask_weight * mask_loss(mask, share)
@@ -113,12 +121,14 @@ class AutoMix(Objective):
         if min(share, 1 - share) <= self.margin:
             return images.new_full((len(images), 1, 1, 1), 1 - share)
         with self.arithmetic():
-            return self.block(seen, seen[partners], images.shape[2:])
+            return self.block(seen, seen[partners], share, images.shape[2:])
 
     @torch.no_grad()
     def after_step(self, progress: float) -> None:
         first, last = self.momentum
         momentum = last - (last - first) * (1 + math.cos(math.pi * progress)) / 2
+        if progress < self.constant:
+            momentum = first
         pairs = zip(self.teacher.parameters(), self.model.network.parameters(), strict=True)
         for theirs, ours in pairs:
             theirs.lerp_(ours, 1 - momentum)

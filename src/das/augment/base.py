@@ -11,9 +11,11 @@ from das.data.augmentation import Augmentation
 class SearchedAugmentation(nn.Module, Augmentation):
     """An augmentation whose parameters are searched before the training, on its training set.
 
-    Attributes: ``batch_size`` of the search; ``space_size``, the number of choices.
+    Attributes: ``batch_size`` of the search, and how many training ``images`` it sees, drawn by chance (all of a
+    smaller set); ``space_size``, the number of choices.
     """
 
+    images: int
     batch_size: int
     space_size: int
 

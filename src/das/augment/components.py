@@ -5,11 +5,22 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from das.study.registry import Entry, Option
-from das.study.values import Area, AtLeast2, Count, Fraction, Momenta, NonNegative, NonNegativeInt, Positive, Ratio
+from das.study.values import (
+    Area,
+    AtLeast2,
+    Count,
+    Fraction,
+    Momenta,
+    NonNegative,
+    NonNegativeInt,
+    Positive,
+    Ratio,
+    Size,
+)
 
 _MASKS = {"masks": True}
 _MIX = {"mix": True}
-_SIZE = Option(Count, meaning="side of the result, pixels")
+_SIZE = Option(Size, meaning="of the result: its side, or [height, width], pixels")
 _ALPHA = Option(Positive, 1.0, "of the Beta distribution of the mixing ratio")
 _PATCHMIX = {
     "grid": Option(AtLeast2, 4, "patches a side"),
@@ -54,10 +65,27 @@ COMPONENTS = [
         "scale by chance, then cut a window",
         {
             "size": _SIZE,
-            "base": Option(Count, meaning="pixels of the shorter side at scale 1"),
+            "base": Option(Count, meaning="pixels of the side that is scaled, at scale 1"),
             "scale": Option(Ratio, (0.5, 2.0), "times base"),
+            "side": Option(Literal["shorter", "longer"], "shorter", "of the image, which is scaled"),
         },
         _MASKS | {"frames": True},
+    ),
+    Entry(
+        "augmentation",
+        "random_rotation",
+        "das.augment.joint:RandomRotation",
+        "turn about the center, by whole degrees",
+        {"degrees": Option(Annotated[int, Field(ge=1, le=180)], meaning="at most, either way")},
+        _MASKS,
+    ),
+    Entry(
+        "augmentation",
+        "random_blur",
+        "das.augment.blur:RandomBlur",
+        "Gaussian blur",
+        {"sigma": Option(Positive, 1.0, "pixels, at most")},
+        _MASKS,
     ),
     # each image by itself
     Entry(
@@ -71,11 +99,13 @@ COMPONENTS = [
         "augmentation",
         "random_erasing",
         "das.augment.random_erasing:RandomErasing",
-        "a rectangle of noise (Zhong et al. 2020)",
+        "a box of one color (Zhong et al. 2020)",
         {
             "probability": Option(Fraction, 0.5, "of each image"),
-            "area": Option(Area, (0.02, 0.33), "share of the image's area"),
-            "aspect": Option(Ratio, (0.3, 3.3), "height to width"),
+            "area": Option(Area, (0.02, 0.4), "share of the image's area"),
+            "aspect": Option(Ratio, (0.3, 1 / 0.3), "height to width"),
+            "aspect_draw": Option(Literal["uniform", "log_uniform"], "uniform", "log_uniform: torchvision's"),
+            "fill": Option(Literal["mean", "black"], "mean", "mean: of the batch, by channel; black: torchvision's"),
         },
     ),
     Entry(
@@ -110,11 +140,12 @@ COMPONENTS = [
             "epochs": Option(Count, 20, "of the search"),
             "sub_policies": Option(Count, 10, "one by chance for each image"),
             "operations": Option(Count, 2, "of a sub-policy, in a row"),
+            "images": Option(Count, 4000, "training images that the search sees, by chance; all of a smaller set"),
             "batch_size": Option(AtLeast2, 128, "of the search"),
             "lr": Option(Positive, 1e-3, "of the search"),
             "temperature": Option(Positive, 0.05, "of the softmax over operations"),
             "penalty": Option(NonNegative, 10.0, "weight of the gradient penalty"),
-            "class_weight": Option(NonNegative, 0.1, "of the classification of augmented images"),
+            "class_weight": Option(NonNegative, 0.1, "of the classification, in the critic's loss and the policy's"),
         },
         {"search": True},
     ),
@@ -129,8 +160,11 @@ COMPONENTS = [
         "augmentation",
         "temporal_resolution_decrement",
         "das.augment.resolution:TemporalResolutionDecrement",
-        "images at a lower resolution, by chance",
-        {"fraction": Option(Fraction, 0.5, "of the images")},
+        "epochs at half the resolution, by chance (arXiv 2112.00954)",
+        {
+            "fraction": Option(Fraction, 0.5, "of the epochs within `within`"),
+            "within": Option(Fraction, 0.9, "of the training, from its start"),
+        },
     ),
     Entry(
         "augmentation",
@@ -174,6 +208,11 @@ COMPONENTS = [
         {
             "alpha": _ALPHA,
             "places": Option(Annotated[list[str], Field(min_length=1)] | None, None, "stages of the network, or input"),
+            "loss": Option(
+                Literal["cross_entropy", "binary"],
+                "cross_entropy",
+                "binary: cross-entropy of every class by itself, of the softmax (the authors' code)",
+            ),
         },
     ),
     Entry("objective", "patchmix", "das.augment.patchmix:PatchMix", "patches of two images", _PATCHMIX),
@@ -193,6 +232,8 @@ COMPONENTS = [
             "alpha": Option(Positive, 2.0, "of the Beta distribution of the mixing ratio"),
             "stage": Option(str | None, None, "of the network, whose features make the mask; null: the last but one"),
             "momentum": Option(Momenta, (0.999, 0.999999), "of the teacher, from the first to the second"),
+            "constant": Option(Fraction, 0.1, "of the training, from its start, in which the momentum is the first"),
+            "lambda_channel": Option(bool, False, "the ratio as a channel of the features: the authors' ImageNet form"),
             "margin": Option(Fraction, 0.08, "nearer to 0 or 1, plain mixup is used"),
             "mask_weight": Option(NonNegative, 0.1, "of the mask's own loss"),
         },

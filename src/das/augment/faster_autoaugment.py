@@ -1,4 +1,5 @@
-"""Faster AutoAugment (Hataya et al. 2020): a policy found by gradient descent, the peer of the search for videos.
+"""Faster AutoAugment (Hataya et al. 2020; moskomule/dda): a policy found by gradient descent, the peer of the search
+for videos.
 
 Our own code from the definition: sub-policies of operations in a row, each a softmax mixture of all operations, every
 operation with a probability (relaxed Bernoulli) and a magnitude; a critic tells augmented from untouched images
@@ -17,7 +18,7 @@ from das.augment.draws import forked
 from das.video import photometric
 from das.video.warp import centers
 
-BERNOULLI_TEMPERATURE = 0.05
+BERNOULLI_TEMPERATURE = 0.1
 
 #: Operations of a magnitude in [0, 1], (images (B, C, H, W), magnitudes (B, 1, 1, 1), signs of the same shape).
 OPERATIONS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
@@ -35,6 +36,7 @@ OPERATIONS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "autocontrast": lambda x, m, sign: photometric.autocontrast(x, 1, 1),
     "equalize": lambda x, m, sign: photometric.equalize(x, 1, 1),
     "invert": lambda x, m, sign: 1 - x,
+    "flip": lambda x, m, sign: x.flip(-1),
 }
 
 
@@ -46,8 +48,10 @@ class FasterAutoAugment(SearchedAugmentation):
 
     Args:
         epochs, batch_size, lr: of the search (Adam, betas 0 and 0.999, for critic and policy alike).
+        images: training images that the search sees, drawn by chance.
         penalty: weight of the gradient penalty.
-        class_weight: weight of the augmented images' classification in the policy's loss.
+        class_weight: weight of the classification, of untouched images in the critic's loss and of augmented ones in
+            the policy's.
     """
 
     def __init__(
@@ -55,6 +59,7 @@ class FasterAutoAugment(SearchedAugmentation):
         epochs: int = 20,
         sub_policies: int = 10,
         operations: int = 2,
+        images: int = 4000,
         batch_size: int = 128,
         lr: float = 1e-3,
         temperature: float = 0.05,
@@ -62,7 +67,7 @@ class FasterAutoAugment(SearchedAugmentation):
         class_weight: float = 0.1,
     ):
         super().__init__()
-        self.epochs, self.batch_size, self.lr = epochs, batch_size, lr
+        self.epochs, self.images, self.batch_size, self.lr = epochs, images, batch_size, lr
         self.temperature, self.penalty, self.class_weight = temperature, penalty, class_weight
         shape = (sub_policies, operations, len(OPERATIONS))
         self.logits, self.probability, self.magnitude = (nn.Parameter(torch.zeros(shape)) for _ in range(3))
@@ -87,6 +92,14 @@ class FasterAutoAugment(SearchedAugmentation):
 
     def _magnitude(self) -> Tensor:
         return torch.sigmoid(self.magnitude)
+
+    @torch.no_grad()
+    def _draw(self, generator: torch.Generator) -> None:
+        """Start from logits, probabilities and magnitudes drawn from U(0, 1)."""
+        drawn = torch.rand(3, *self.logits.shape, generator=generator)
+        self.logits.copy_(drawn[0])
+        for parameter, value in ((self.probability, drawn[1]), (self.magnitude, drawn[2])):
+            parameter.copy_(value.clamp(1e-6, 1 - 1e-6).logit())
 
     @torch.no_grad()
     def forward(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -132,6 +145,7 @@ class FasterAutoAugment(SearchedAugmentation):
         classes: int,
         generator: torch.Generator,
     ) -> None:
+        self._draw(generator)
         with forked(generator):
             critic = make_critic(classes + 1)
             optimizer, policy_optimizer = (
@@ -146,7 +160,8 @@ class FasterAutoAugment(SearchedAugmentation):
                     fake = self.relaxed(source, generator)
 
                     on_real, on_fake = critic(real), critic(fake.detach())
-                    loss = on_fake[:, -1].mean() - on_real[:, -1].mean() + F.cross_entropy(on_real[:, :-1], labels_real)
+                    loss = on_fake[:, -1].mean() - on_real[:, -1].mean()
+                    loss = loss + self.class_weight * F.cross_entropy(on_real[:, :-1], labels_real)
                     loss = loss + self.penalty * gradient_penalty(critic, real, fake.detach(), generator)
                     optimizer.zero_grad()
                     loss.backward()

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from das.augment import features
 from das.augment.draws import beta
@@ -17,10 +17,16 @@ class ManifoldMixup(Objective):
 
     ``places``: 'input' and names of stages, after which features are mixed; by default the input and the first two
     stages. lambda ~ Beta(alpha, alpha), one a batch. Every frame is mixed with the partner's frame of the same time.
+    ``loss`` `cross_entropy` is the criterion's; `binary` the authors' code's: the binary cross-entropy between the
+    softmax and the mixed labels, mean over images and classes.
     """
 
-    def __init__(self, *arguments, alpha: float = 1.0, places: Sequence[str] | None = None):
+    def __init__(
+        self, *arguments, alpha: float = 1.0, places: Sequence[str] | None = None, loss: str = "cross_entropy"
+    ):
         super().__init__(*arguments)
+        if loss == "binary":
+            self.criterion = BinaryCrossEntropy()
         network = self.model.network.network
         self.alpha = alpha
         self.places = list(places or ["input", *features.stages(network)[:2]])
@@ -45,3 +51,12 @@ class ManifoldMixup(Objective):
         with context:
             loss = self.loss(images, mixed(one_hot, one_hot[partners], share))
         yield loss
+
+
+class BinaryCrossEntropy(nn.Module):
+    """Of the softmax of logits (B, K) and probabilities (B, K): each class by itself, mean over both."""
+
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        log_p = logits.float().log_softmax(1)
+        log_rest = torch.log1p(-log_p.exp().clamp(max=1 - 1e-6))
+        return -(labels * log_p + (1 - labels) * log_rest).mean()

@@ -37,7 +37,7 @@ class Objective(nn.Module):
         yield self.loss(images, labels)
 
     def after_step(self, progress: float) -> None:
-        """Called after each optimizer step; ``progress`` is the share of the training that is done, in (0, 1]."""
+        """Called after each optimizer step; ``progress`` is the share of the training done before it, in [0, 1)."""
 
     def before_test(self) -> None:
         """Called before each test, and before the trained model is kept."""

@@ -20,8 +20,8 @@ class YOCO(Augmentation):
     def __repr__(self) -> str:
         return f"YOCO({self.steps})"
 
-    def start_epoch(self, generator: torch.Generator) -> None:
-        start_epoch(self.steps, generator)
+    def start_epoch(self, generator: torch.Generator, end: float) -> None:
+        start_epoch(self.steps, generator, end)
 
     def __call__(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         side = 2 + int(torch.randint(2, (), generator=generator))

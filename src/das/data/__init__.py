@@ -5,18 +5,18 @@ from pathlib import Path
 
 from das.study import registry
 from das.study.results import card_path, card_source
-from das.study.runs import require
+from das.study.runs import data_of, require
 from das.study.schema import Study
 
 
-def of_study(study: Study, name: str):
-    """Return the `das.data.sets.Dataset` that ``study`` calls ``name``; its card is kept under results/data. Raises
-    DasError as `load` does, and for a name that the study does not define."""
+def of_study(study: Study, name: str, seed: int = 0):
+    """Return the `das.data.sets.Dataset` that ``study`` calls ``name``, as runs with ``seed`` read it; its card is kept
+    under results/data. Raises DasError as `load` does, and for a name that the study does not define."""
     require(study, datasets=name)
-    settings = study.datasets[name]
+    settings = data_of(study, name, seed)
     dataset = load(settings.reader, root=Path(settings.folder), options=settings.options)
     dataset.planted = settings.planted
-    dataset.card, dataset.made_from = card_path(study.name, name), card_source(settings)
+    dataset.card, dataset.made_from = card_path(study, name, seed), card_source(settings)
     return dataset
 
 
@@ -32,4 +32,6 @@ def load(reader: str, *, root: Path | None = None, options: Mapping | None = Non
     """
     entry = registry.lookup("reader", reader)
     options = entry.complete(options or {}, "options")
-    return entry.load()(reader, Path(entry.facts.get("root") if root is None else root), options)
+    dataset = entry.load()(reader, Path(entry.facts.get("root") if root is None else root), options)
+    dataset.split = options.get("split")
+    return dataset

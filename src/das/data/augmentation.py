@@ -12,8 +12,8 @@ class Augmentation:
 
     moves_pixels = False
 
-    def start_epoch(self, generator: torch.Generator) -> None:
-        """Called before each epoch's first batch."""
+    def start_epoch(self, generator: torch.Generator, end: float) -> None:
+        """Called before each epoch's first batch; ``end`` is the share of the training done after it, in (0, 1]."""
 
     def __call__(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Images float (B, C, H, W) in [0, 1] on any device; labels int64 (B,), label maps (B, H, W), or probabilities

@@ -18,7 +18,10 @@ from torch import Tensor
 
 from das.data import decode, splits, statistics
 from das.data import planted as planting
-from das.data.crops import IGNORE, Center, Framing, Native, Whole, cut, cut_mask
+from das.data.colors import Color
+from das.data.crops import Center, Framing, Native, Size, Whole, cut, cut_mask, sides
+from das.data.masks import VALUES, Table
+from das.data.pictures import content
 from das.errors import DasError
 from das.study.schema import Planted
 
@@ -27,7 +30,7 @@ from das.study.schema import Planted
 class ImageSet:
     """Images of one size in memory: ``images`` uint8 (N, C, H, W), ``labels`` int64 in [0, classes).
 
-    Labels are (N,), or masks (N, H, W), where `das.data.crops.IGNORE` counts for nothing.
+    Labels are (N,), or masks (N, H, W), where `das.data.masks.IGNORE` counts for nothing.
     """
 
     images: Tensor
@@ -45,6 +48,12 @@ class ImageSet:
     def strata(self) -> Tensor:
         """What a stratified split keeps balanced, int64 (N,): the labels; with masks all zero."""
         return self.labels if self.labels.ndim == 1 else torch.zeros(len(self), dtype=torch.int64)
+
+    @property
+    def framing(self) -> Framing:
+        """What a test would see of a picture in a file."""
+        height, width = self.shape[1:]
+        return Center(height if height == width else (height, width))
 
     def subset(self, indices: Tensor) -> "ImageSet":
         """The images at ``indices`` (int64), in their order."""
@@ -71,21 +80,22 @@ class ImageSet:
 
 @dataclass(frozen=True)
 class FileSet:
-    """RGB images of any size in files, decoded by threads as they are asked for and resampled to size x size.
+    """RGB images of any size in files, decoded by threads as they are asked for and resampled to ``size``.
 
     ``files`` (N) lie below ``root``; ``targets`` is int64 (N,), or for segmentation the N mask files. ``share`` of the
-    shorter side is what evaluation sees of an image (its central square); with masks it sees the whole image, and
-    ``classes`` is their number, which every value but IGNORE must stay below. With ``size`` None images and masks keep
-    their own sizes, for batches of one.
+    shorter side is what evaluation sees of an image (its center); with masks it sees the whole image, and
+    ``table`` says what their values mean. With ``size`` None images and masks keep their own sizes, for batches of one.
+    ``upright`` applies images' EXIF orientation, which published sets' results were measured without.
     """
 
     root: Path
     files: tuple[Path, ...]
     targets: Tensor | tuple[Path, ...]
-    size: int | None
+    size: Size | None
     share: float = 1.0
     device: torch.device | str = "cpu"
-    classes: int | None = None
+    table: Table = VALUES
+    upright: bool = False
 
     AHEAD = 2  # batches that are decoded before they are asked for
 
@@ -95,7 +105,7 @@ class FileSet:
     @property
     def shape(self) -> tuple[int, int, int]:
         """(C, H, W) of an image in a batch."""
-        return (3, self.size, self.size)
+        return (3, *sides(self.size))
 
     @property
     def masked(self) -> bool:
@@ -140,22 +150,16 @@ class FileSet:
         return replace(self, size=None)
 
     def item(self, index: int, framing: Framing, draws: Sequence[float]) -> tuple[Tensor, Tensor]:
-        """Return image uint8 (3, S, S) and its target: int64 (), or mask int64 (S, S); native ones are (H, W)."""
+        """Return image uint8 (3, *framing.size) and its target: int64 (), or mask int64 of its size; native: (H, W)."""
         file = self.files[index]
-        picture = decode.image(file.read_bytes(), file)
+        picture = decode.image(content(file), file, self.upright)
         height, width = picture.shape[1:]
         box = framing.box(height, width, draws)
         if not self.masked:
             return cut(picture, box, framing.size), self.targets[index]
-        mask = decode.mask(self.targets[index].read_bytes(), self.targets[index])
+        mask = decode.mask(content(self.targets[index]), self.targets[index], self.table)
         if mask.shape != (height, width):
             raise DasError(f"{self.targets[index]}: mask is {tuple(mask.shape)}, its image {(height, width)}")
-        wrong = mask[(mask >= (self.classes or IGNORE)) & (mask != IGNORE)]
-        if len(wrong):
-            raise DasError(
-                f"{self.targets[index]}: {len(wrong)} pixels have values such as {int(wrong[0])}, which are no class; "
-                f"use 0 to {self.classes - 1}, or {IGNORE} where nothing counts"
-            )
         return cut(picture, box, framing.size), cut_mask(mask, box, framing.size)
 
     def chunks(
@@ -193,13 +197,17 @@ class FileSet:
 class Dataset:
     """Training and test set of one data set, each read when first asked for, and the names of its classes.
 
+    ``colors`` of a segmentation set: red, green and blue of each class, 0 to 255; None where it has none of its own.
+
     ``read("train")`` and ``read("test")`` return the sets; ``per_class`` limits each to that many images a class, the
-    same ones in every run (drawn from ``name`` alone). What is measured of the training images is kept in ``card``;
-    ``planted`` is put into the images of both sets when they are read.
+    same ones in every run: drawn from ``name`` alone, or of training images those of ``split`` in the order of the
+    files (das.data.splits.consecutive). What is measured of the training images is kept in ``card``; ``planted`` is put
+    into the images of both sets when they are read.
     """
 
     planted: Planted | None = None
     card: Path | None = None
+    split: int | None = None
     made_from: Mapping[str, str | None] = MappingProxyType({})
 
     def __init__(
@@ -208,9 +216,11 @@ class Dataset:
         read: Callable[[str], ImageSet | FileSet],
         classes: tuple[str, ...],
         per_class: dict[str, int | None] | None = None,
+        colors: tuple[Color, ...] | None = None,
     ):
         self.name = name
         self.classes = classes
+        self.colors = colors
         self._read = read
         self._per_class = per_class or {}
 
@@ -256,10 +266,15 @@ class Dataset:
         if limit is None:
             return None
         counts = torch.bincount(whole.strata, minlength=len(self.classes))
-        if counts.min() < limit:
+        place = self.split if split == "train" else None
+        needed = limit * (1 + (place or 0))
+        if counts.min() < needed:
             poorest = self.classes[int(counts.argmin())]
+            times = f" for split {place}" if place else ""
             raise DasError(
-                f"options.{split}_per_class: {limit} is more than the {int(counts.min())} {split} images of class "
-                f"{poorest!r} in {self.name}; use at most {int(counts.min())}"
+                f"options.{split}_per_class: {needed}{times} is more than the {int(counts.min())} {split} images of "
+                f"class {poorest!r} in {self.name}; use at most {int(counts.min()) // (1 + (place or 0))}"
             )
+        if place is not None:
+            return splits.consecutive(whole.strata, limit * place, limit)
         return splits.per_class(whole.strata, limit, self.name, split)

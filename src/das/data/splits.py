@@ -29,12 +29,36 @@ def halves(labels: Tensor, *identity: str | int) -> tuple[Tensor, Tensor]:
 
 
 def per_class(labels: Tensor, count: int, *identity: str | int) -> Tensor:
-    """Return the ascending indices of ``count`` examples of each class in ``labels``."""
+    """Return the ascending indices of ``count`` examples of each class in ``labels``, drawn by chance."""
     order = _by_class(labels, "per_class", *identity)
     sizes = torch.bincount(labels.cpu())
     starts = sizes.cumsum(0) - sizes
     rank = torch.arange(len(order)) - starts.repeat_interleave(sizes)
     return order[rank < count].sort().values
+
+
+def consecutive(labels: Tensor, start: int, count: int) -> Tensor:
+    """Return the ascending indices of the images ``start`` to ``start + count - 1`` of each class, counted in the order
+    of ``labels``: how small-data benchmarks cut their splits (Brigato et al. 2022; cvjena/deic)."""
+    rank = _rank(labels)
+    return ((rank >= start) & (rank < start + count)).nonzero().squeeze(1)
+
+
+def last_held(labels: Tensor, fraction: float) -> tuple[Tensor, Tensor]:
+    """Return (kept, held): ascending indices; ``held`` are the last floor(n * fraction) of each class's n images."""
+    sizes = torch.bincount(labels.cpu())
+    first_held = sizes - torch.floor(sizes * fraction + 1e-9).long()
+    held = _rank(labels) >= first_held[labels.cpu()]
+    return (~held).nonzero().squeeze(1), held.nonzero().squeeze(1)
+
+
+def _rank(labels: Tensor) -> Tensor:
+    """The place of each image among those of its class, in the order of ``labels``."""
+    order = labels.cpu().argsort(stable=True)
+    sizes = torch.bincount(labels.cpu())
+    rank = torch.empty_like(order)
+    rank[order] = torch.arange(len(order)) - (sizes.cumsum(0) - sizes).repeat_interleave(sizes)
+    return rank
 
 
 def _by_class(labels: Tensor, *identity: str | int) -> Tensor:

@@ -1,5 +1,5 @@
-"""How the learning rate falls. Each takes a recipe, the epochs of the run and the epochs done (fractions count batches)
-and gives a factor of the recipe's rate; warm-up, linear from 0, comes before all of them."""
+"""How the learning rate falls. Each takes a recipe, the epochs of the run and the epochs done before the step, in
+fractions for batches, and gives a factor of the recipe's rate; a linear warm-up comes before all of them."""
 
 import math
 
@@ -7,10 +7,15 @@ from das.study import registry
 from das.study.schema import Recipe
 
 
-def learning_rate(recipe: Recipe, epochs: int, epoch: float) -> float:
-    """The learning rate after ``epoch`` of ``epochs`` epochs."""
+def learning_rate(recipe: Recipe, epochs: int, epoch: float, share: float) -> float:
+    """The rate of the step that is ``share`` of an epoch long and begins after ``epoch`` of ``epochs`` epochs.
+
+    Step i of N (from 0) has the schedule's factor at i / N, as SGDR, poly and step schedules are published and torch's
+    schedulers count. In a warm-up of n steps it is (i + 1) / n (He et al. 2019, arXiv 1812.01187, section 3.1), so that
+    no step has rate 0 and the last has the whole rate.
+    """
     if epoch < recipe.warmup_epochs:
-        return recipe.lr * epoch / recipe.warmup_epochs
+        return recipe.lr * min((epoch + share) / recipe.warmup_epochs, 1.0)
     return recipe.lr * registry.lookup("lr_schedule", recipe.schedule).load()(recipe, epochs, epoch)
 
 

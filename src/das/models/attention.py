@@ -9,17 +9,20 @@ from das.errors import DasError
 
 
 class CBAM(nn.Module):
-    """Convolutional block attention (Woo et al. 2018): x (N, C, H, W) scaled per channel, then per place.
+    """Convolutional block attention (Woo et al. 2018; Jongchan/attention-module): x (N, C, H, W) scaled per channel,
+    then per place.
 
     Channels: sigmoid of a shared two-layer perceptron (hidden C / reduction) on the spatial mean plus the same on the
-    spatial maximum. Places: sigmoid of a 7x7 convolution of the mean and the maximum over channels.
+    spatial maximum. Places: sigmoid of a 7x7 convolution of the mean and the maximum over channels, batch-normalized
+    (momentum 0.01; its weight starts at 0, so that every place starts with 0.5).
     """
 
     def __init__(self, channels: int, reduction: int = 16):
         super().__init__()
         hidden = max(channels // reduction, 1)
         self.channel = nn.Sequential(nn.Linear(channels, hidden), nn.ReLU(inplace=True), nn.Linear(hidden, channels))
-        self.spatial = nn.Conv2d(2, 1, 7, padding=3, bias=False)
+        self.spatial = nn.Sequential(nn.Conv2d(2, 1, 7, padding=3, bias=False), nn.BatchNorm2d(1, momentum=0.01))
+        nn.init.zeros_(self.spatial[1].weight)
 
     def forward(self, x: Tensor) -> Tensor:
         x = x * (self.channel(x.mean((2, 3))) + self.channel(x.amax((2, 3)))).sigmoid()[..., None, None]

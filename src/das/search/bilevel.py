@@ -2,7 +2,7 @@
 architecture on the other, in turn; then the selection. The test set is not used."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -43,7 +43,7 @@ class BilevelSearch:
     """One search, of ``run``, on the training set of ``images``.
 
     Selections and scores work with its ``cell``, ``network``, ``settings``, ``history`` and ``contestants`` through
-    ``tune``, ``held_out`` and ``save``.
+    ``tune``, ``tune_both``, ``held_out``, ``removal`` and ``save``.
     """
 
     def __init__(self, run: SearchRun, images: Dataset):
@@ -57,7 +57,7 @@ class BilevelSearch:
         self.cell = Cell(**run.cell.model_dump(), seed=run.seed_for("cell")).to(self.device)
         still = Policy.replicate(self.cell.family.frames)
         self.model = tasks.model(run.architecture, still, images.classes, *images.mean_std).to(self.device)
-        self.criterion = self.model.criterion()
+        self.criterion = self.model.criterion().to(self.device)
         relaxation = registry.lookup("relaxation", self.settings.relaxation)
         self.relax, self.learns = relaxation.load(), relaxation.facts.get("learns", True)
         self.architecture = list(self.cell.parameters())
@@ -73,10 +73,10 @@ class BilevelSearch:
             Batches(half, batch_size, steps, device=self.device, drop_last=True) for half in (weight_half, alpha_half)
         )
         self.held_out_batches = Batches(alpha_half, 4 * batch_size, device=self.device)
-        if not len(self.weight_batches):
+        if not len(self.alpha_batches):  # the smaller half, where they differ
             raise DasError(
                 f"searches.{run.source.search}.batch_size: is {batch_size}, but half the training set of "
-                f"{run.dataset} has {len(weight_half)} images; use at most that many"
+                f"{run.dataset} has {len(alpha_half)} images; use at most that many"
             )
         self.history: dict[str, Any] = {
             "alpha": [self.cell.alpha.tolist()],
@@ -145,35 +145,46 @@ class BilevelSearch:
         """Mean loss on the weight half, and mean loss and accuracy on the alpha half."""
         self.optimizer.lr = self._cosine(epoch / self.settings.epochs)
         draws = self.run.generator("relaxation", epoch)
-        pairs = zip(
-            self.weight_batches.epoch(self.run.generator("weight half", epoch)),
-            self.alpha_batches.epoch(self.run.generator("alpha half", epoch)),
-            strict=False,
-        )
+
+        def drawn() -> Callable[[], Tensor]:
+            noise = noise_like(self.cell.alpha, draws)
+            return lambda: self.relax(self.cell.family, self.cell.alpha, noise)
+
         steps = min(len(self.weight_batches), len(self.alpha_batches))
         learns = self.learns and epoch >= self.settings.warmup_epochs
         totals = torch.zeros(3, device=self.device)
         self.model.train()
+        pairs = self._pairs(("weight half", epoch), ("alpha half", epoch))
         for training, validation in epochs.batches(pairs, steps):
-            held_out = self._architecture_step(training, validation, noise_like(self.cell.alpha, draws), learns)
-            with torch.no_grad():
-                weights = self.relax(self.cell.family, self.cell.alpha, noise_like(self.cell.alpha, draws))
+            held_out = self._architecture_step(training, validation, drawn(), learns)
+            fixed = self._fixed(drawn())
             if smoothing := self.settings.smooth:
                 size = radius(smoothing, epoch, self.settings.epochs)
-                weights = self._smoothed(smoothing, weights, training, size, draws)
-            loss = self._weight_step(self.optimizer, training, Relaxed(self.cell, weights))
+                weights = self.cell.weights().detach()
+                fixed = Relaxed(self.cell, self._smoothed(smoothing, weights, training, size, draws))
+            loss = self._weight_step(self.optimizer, training, fixed)
             totals += torch.stack([loss, *held_out])
         train_loss, val_loss, val_accuracy = (totals / steps).tolist()
         return train_loss, val_loss, val_accuracy
 
+    def _pairs(self, weight: tuple[str | int, ...], alpha: tuple[str | int, ...]) -> Iterator[tuple[Batch, Batch]]:
+        """A batch of the weight half and one of the alpha half, in the order that the seeds for them give."""
+        halves = ((self.weight_batches, weight), (self.alpha_batches, alpha))
+        return zip(*(batches.epoch(self.run.generator(*step)) for batches, step in halves), strict=False)
+
+    def _fixed(self, relaxed: Callable[[], Tensor]) -> Relaxed:
+        """The cell as the network's weights see it: no gradient reaches it."""
+        with torch.no_grad():
+            return Relaxed(self.cell, relaxed())
+
     def _architecture_step(
-        self, training: Batch, validation: Batch, noise: Tensor, learns: bool
+        self, training: Batch, validation: Batch, relaxed: Callable[[], Tensor], learns: bool
     ) -> tuple[Tensor, Tensor]:
-        """Move the architecture down the held-out loss, if it ``learns``; return that loss and accuracy."""
+        """Move the architecture down the held-out loss, if it ``learns``; return that loss and accuracy. ``relaxed``
+        gives the candidates' weights (edges, candidates), as a function of alpha."""
 
         def loss(batch: Batch, weights: Sequence[Tensor] | None) -> tuple[Tensor, Tensor]:
-            relaxed = self.relax(self.cell.family, self.cell.alpha, noise)
-            return self._loss(batch, Relaxed(self.cell, relaxed), weights)
+            return self._loss(batch, Relaxed(self.cell, relaxed()), weights)
 
         if not learns:
             with torch.no_grad():
@@ -240,6 +251,38 @@ class BilevelSearch:
                 self._weight_step(optimizer, batch, to_video)
                 done += 1
 
+    def tune_both(self, relaxed: Callable[[], Tensor], decision: int, decisions: int, *step: str | int) -> None:
+        """Train weights and architecture in turn for `tune_epochs` epochs, after one of ``decisions`` of darts-pt.
+
+        Over all decisions the rate of the weights falls along one cosine, from a tenth of the search's, with momentum
+        anew at the first; alpha's optimizer is the search's (ruocwang/darts-pt, sota/cnn/projection.py, which makes
+        that schedule but never steps it). ``relaxed`` gives the candidates' weights (edges, candidates), as a function
+        of alpha. ``step`` seeds the batches.
+        """
+        count, start = self.settings.tune_epochs or 0, self.settings.weights.lr / 10
+        if decision == 0:
+            self.optimizer = self._optimizer()
+        self.model.train()
+        for epoch in range(count):
+            progress = (decision * count + epoch) / ((decisions - 1) * count + 1)
+            self.optimizer.lr = self._cosine(progress, start)
+            for training, validation in self._pairs((*step, epoch), (*step, "alpha half", epoch)):
+                self._architecture_step(training, validation, relaxed, learns=True)
+                self._weight_step(self.optimizer, training, self._fixed(relaxed))
+
+    @torch.no_grad()
+    def removal(self, to_video: ToVideo, *step: str | int) -> tuple[float, float]:
+        """Mean cross-entropy and accuracy on the alpha half as the steps of the search meet it: augmented, in shuffled
+        batches of ``batch_size``, normalized by the batch's own statistics (darts-pt, `infer` with `_eval=False`). No
+        dropout. ``step`` seeds the batches."""
+        self.model.train()
+        for module in self.model.modules():
+            if isinstance(module, nn.modules.dropout._DropoutNd):
+                module.eval()
+        batches = self.alpha_batches.epoch(self.run.generator(*step))
+        loss, accuracy = torch.stack([torch.stack(self._loss(batch, to_video)) for batch in batches]).mean(0).tolist()
+        return loss, accuracy
+
     @torch.no_grad()
     def held_out(self, to_video: ToVideo) -> tuple[float, float]:
         """Mean cross-entropy and accuracy on the alpha half, not augmented."""
@@ -281,6 +324,7 @@ class BilevelSearch:
         weights = self.settings.weights
         return SGD(self.network.parameters(), weights.lr, weights.momentum, weights.weight_decay)
 
-    def _cosine(self, progress: float) -> float:
+    def _cosine(self, progress: float, start: float | None = None) -> float:
         weights = self.settings.weights
-        return weights.lr_min + (weights.lr - weights.lr_min) * (1 + math.cos(math.pi * progress)) / 2
+        height = (weights.lr if start is None else start) - weights.lr_min
+        return weights.lr_min + height * (1 + math.cos(math.pi * progress)) / 2

@@ -1,9 +1,10 @@
 """From a trained search to its policy. What a selection sees on the way it writes into the search's history."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from das.search.relaxation import edge_shares
 from das.seeding import derive
@@ -20,8 +21,9 @@ def argmax(search, provenance: Mapping) -> Policy:
 
 def perturbation(search, provenance: Mapping) -> Policy:
     """Keep on each edge, in random order, the operation whose removal costs most held-out accuracy (of equals, the one
-    that costs most held-out loss), then per node the two edges whose removal does; tune the weights after each decision
-    (ruocwang/darts-pt, sota/cnn/projection.py).
+    that costs most held-out loss), then per node the two edges whose removal does; after each decision weights and
+    alpha go on training, at a tenth of the rate (ruocwang/darts-pt, sota/cnn/projection.py, which breaks no ties, and
+    trains once more after the last decision). All removals of a decision are measured on the same batches.
 
     `history.selection.operations` holds [edge, accuracy without each operation, loss without each] per decision, and
     `history.selection.edges` [node, edges, accuracy without each, loss without each].
@@ -32,34 +34,35 @@ def perturbation(search, provenance: Mapping) -> Policy:
     edge_order = torch.randperm(len(family.edges), generator=draws).tolist()
     crowded = [node for node, incoming in enumerate(family.incoming) if len(incoming) > KEPT_EDGES]
     node_order = [crowded[index] for index in torch.randperm(len(crowded), generator=draws).tolist()]
+    decisions = len(edge_order) + len(node_order)
+
+    def costs(trials: Iterable[Tensor], *step) -> list[list[float]]:
+        found = [search.removal(Relaxed(search.cell, weights), "removals", *step) for weights in trials]
+        return [[accuracy for _, accuracy in found], [loss for loss, _ in found]]
+
+    def tune(*step) -> None:
+        done = len(operations) + len(edges)
+        if done < decisions:
+            chosen = _decisions(family, record)
+            search.tune_both(lambda: projected(search.cell, *chosen), done - 1, decisions, "tune after", *step)
+        search.save()
 
     for edge in edge_order[len(operations) :]:
-        weights = projected(search.cell, *_decisions(family, record))
-        trials = []
-        for column in range(weights.shape[1]):
-            without = weights.clone()
+        weights = projected(search.cell, *_decisions(family, record)).detach()
+        trials = [weights.clone() for _ in range(weights.shape[1])]
+        for column, without in enumerate(trials):
             without[edge, column] = 0
-            trials.append(search.held_out(Relaxed(search.cell, without)))
-        operations.append([edge, [accuracy for _, accuracy in trials], [loss for loss, _ in trials]])
-        _tune(search, "tune after edge", edge)
+        operations.append([edge, *costs(trials, "edge", edge)])
+        tune("edge", edge)
     for node in node_order[len(edges) :]:
         chosen, dropped = _decisions(family, record)
-        trials = []
-        for edge in family.incoming[node]:
-            weights = projected(search.cell, chosen, dropped | {edge})
-            trials.append(search.held_out(Relaxed(search.cell, weights)))
-        found = [[accuracy for _, accuracy in trials], [loss for loss, _ in trials]]
-        edges.append([node, list(family.incoming[node]), *found])
-        _tune(search, "tune after node", node)
+        incoming = list(family.incoming[node])
+        trials = [projected(search.cell, chosen, dropped | {edge}).detach() for edge in incoming]
+        edges.append([node, incoming, *costs(trials, "node", node)])
+        tune("node", node)
 
     chosen, dropped = _decisions(family, record)
     return search.cell.policy_from({e: c for e, c in chosen.items() if e not in dropped}, provenance)
-
-
-def _tune(search, *step) -> None:
-    weights = projected(search.cell, *_decisions(search.cell.family, search.history["selection"]))
-    search.tune(Relaxed(search.cell, weights), *step)
-    search.save()
 
 
 def _decisions(family: Family, record: Mapping) -> tuple[dict[int, int], set[int]]:
@@ -76,13 +79,12 @@ def _costliest(accuracy: list[float], loss: list[float]) -> list[int]:
     return sorted(range(len(accuracy)), key=lambda place: (accuracy[place], -loss[place]))
 
 
-@torch.no_grad()
 def projected(cell: Cell, chosen: Mapping[int, int], dropped: set[int]) -> Tensor:
     """softmax(alpha) with the ``chosen`` edges' operations alone on them, and without the ``dropped`` edges."""
-    weights = cell.weights().clone()
+    weights = cell.weights()
     for edge, column in chosen.items():
-        weights[edge] = 0
-        weights[edge, column] = 1
+        alone = F.one_hot(torch.tensor(column, device=weights.device), weights.shape[1]).to(weights.dtype)
+        weights = weights.index_copy(0, torch.tensor([edge], device=weights.device), alone[None])
     kept = torch.ones(len(weights), device=weights.device)
     kept[sorted(dropped)] = 0
     return weights * edge_shares(cell.family, kept)[:, None]

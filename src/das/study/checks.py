@@ -3,14 +3,17 @@
 Every function yields problems as ``key: what is there; what would be right``.
 """
 
+import re
 from collections.abc import Iterator
 from importlib.util import find_spec
+from pathlib import Path
 
 from das.errors import DasError
-from das.study import registry
+from das.study import registry, tuning
 from das.study.augmentations import check_dataset, check_method, check_together, read
-from das.study.runs import MEMBER_SEEDS, frames
-from das.study.schema import Method, Study
+from das.study.runs import SEEDS, frames
+from das.study.schema import Method, Range, Study, Tuning
+from das.study.sources import fetched
 
 
 def problems(study: Study) -> Iterator[str]:
@@ -23,6 +26,7 @@ def problems(study: Study) -> Iterator[str]:
     impossible = list(_augmentations(study))
     yield from impossible or _tuning(study)
     yield from _planted(study)
+    yield from _splits(study)
     yield from _searches(study)
     yield from _policies(study)
     yield from _methods(study)
@@ -61,9 +65,9 @@ def _grid(study: Study) -> Iterator[str]:
             yield f"study.{key}: is {names}; each should be named once"
     ensembles = [name for name, method in study.methods.items() if method.ensemble_of]
     largest = max(study.study.seeds)
-    if ensembles and largest >= MEMBER_SEEDS:
+    if ensembles and largest >= SEEDS:
         why = f"as the members of methods.{ensembles[0]} have seeds that far apart"
-        yield f"study.seeds: has {largest}; should be below {MEMBER_SEEDS}, {why}"
+        yield f"study.seeds: has {largest}; should be below {SEEDS}, {why}"
     if study.study.reference not in study.study.methods:
         yield f"study.reference: is {study.study.reference!r}; should be one of study.methods"
 
@@ -76,6 +80,9 @@ def _components(study: Study) -> Iterator[str]:
         yield from found
         if not found and data.folder is None:
             yield f"{key}.root: is missing; reader {data.reader!r} reads files of your own"
+        if not found and fetched(data) and not _fetchable(str(data.folder)):
+            plain = "letters, digits, . _ - and /, without .."
+            yield f"{key}.root: is {data.folder!r}; data are fetched into it, so it should be made of {plain}"
     for name, net in study.backbones.items():
         key = f"backbones.{name}"
         yield from _component(f"{key}.network", "network", net.network, net.options, f"{key}.options")
@@ -112,6 +119,11 @@ def _components(study: Study) -> Iterator[str]:
             if all(refused):
                 allowed = dict.fromkeys(name for kind in kinds for name in registry.names(kind))
                 yield f"{key}.consensus: is {method.consensus!r}; should be one of {', '.join(allowed)}"
+
+
+def _fetchable(folder: str) -> bool:
+    """Whether data can be fetched into a folder that rules, patterns and logs name."""
+    return re.fullmatch(r"[\w./-]+", folder, re.ASCII) is not None and ".." not in Path(folder).parts
 
 
 def _component(key: str, kind: str, name: str, options: dict | None = None, options_key: str = "") -> Iterator[str]:
@@ -181,18 +193,24 @@ def _augmentations(study: Study) -> Iterator[str]:
                 yield f"methods.{name}.augment: {problem} (data set {data.title!r})"
 
 
-def _training_size(data) -> int | None:
-    """The side of the data set's training images, None where only the files tell."""
+def _training_size(data) -> int | list[int] | None:
+    """The side, or height and width, of the data set's training images, None where only the files tell."""
     for entry in data.augment:
         if isinstance(entry, dict):
-            for options in entry.values():
-                if type(options.get("size")) is int:
+            for name, options in entry.items():
+                if read({name: options})[0].facts.get("frames"):
                     return options["size"]
     return data.size
 
 
 def _tuning(study: Study) -> Iterator[str]:
-    """Grids of methods, augmentations or parameters that are not there, and values that are not allowed."""
+    """What a tuning tries and what one chose: paths that lead nowhere, values that are not allowed, too few trials."""
+    yield from _tuned(study)
+    if study.tuning:
+        impossible = list(_recipe_space(study, study.tuning))
+        yield from impossible or _halving(study, study.tuning)
+        if not study.tuning.recipe and not study.tuning.grids:
+            yield "tuning: tries nothing; should have recipe or grids"
     for method, grid in (study.tuning.grids if study.tuning else {}).items():
         if method not in study.methods:
             yield f"tuning.grids.{method}: is no method; methods defines {', '.join(sorted(study.methods))}"
@@ -211,6 +229,72 @@ def _tuning(study: Study) -> Iterator[str]:
                         read({name: used[name] | {parameter: value}})
                     except DasError as problem:
                         yield f"tuning.grids.{method}: {problem}"
+
+
+def _tuned(study: Study) -> Iterator[str]:
+    for name, method in study.methods.items():
+        for dataset, backbones in method.tuned.items():
+            for backbone, settings in backbones.items():
+                key = f"methods.{name}.tuned.{dataset}.{backbone}"
+                if dataset not in study.datasets or backbone not in study.backbones:
+                    yield f"{key}: is of a data set or backbone that the study does not define"
+                    continue
+                try:
+                    tuning.apply(settings, study.recipes[study.datasets[dataset].recipe], method)
+                except DasError as problem:
+                    yield f"{key}.{problem}"
+
+
+def _recipe_space(study: Study, asked: Tuning) -> Iterator[str]:
+    recipes = {study.datasets[name].recipe for name in study.study.datasets}
+    for key, space in asked.recipe.items():
+        values = [space.low, space.high] if isinstance(space, Range) else space
+        if isinstance(space, Range) and space.low >= space.high:
+            yield f"tuning.recipe.{key}: is {space.low:g} to {space.high:g}; low should be below high"
+        elif not values:
+            yield f"tuning.recipe.{key}: is empty; should list values"
+        for value in values:
+            try:
+                tuning.changed(study.recipes[min(recipes)], {key: value})
+            except DasError as problem:
+                yield f"tuning.{problem}"
+
+
+def _halving(study: Study, asked: Tuning) -> Iterator[str]:
+    if not asked.halving:
+        return
+    least = asked.halving.factor ** (asked.halving.rungs - 1)
+    if asked.trials < least:
+        yield (
+            f"tuning.trials: is {asked.trials}; should be at least {least}, of which halving by {asked.halving.factor} "
+            f"leaves one in the last of {asked.halving.rungs} rungs"
+        )
+        return
+    for name in dict.fromkeys(study.datasets[name].recipe for name in study.study.datasets):
+        recipe = study.recipes[name]
+        lengths = asked.recipe.get("epochs", [])
+        fewest = min([recipe.epochs, *(lengths if isinstance(lengths, list) else [])])
+        first, test = tuning.first_stop(asked, fewest), asked.test_every or recipe.test_every
+        if first < test:
+            yield (
+                f"tuning.halving: the first rung ends after {first} of {fewest} epochs, before a test (every {test}); "
+                "use fewer rungs, more epochs, or a smaller tuning.test_every"
+            )
+
+
+def _splits(study: Study) -> Iterator[str]:
+    for name, data in study.datasets.items():
+        if data.splits is None:
+            continue
+        key = f"datasets.{name}.splits"
+        if not {"split", "train_per_class"} <= data.entry.options.keys():
+            yield f"{key}: is {data.splits}; reader {data.reader!r} has no splits"
+        elif data.options.get("train_per_class") is None:
+            yield f"{key}: is {data.splits}; options.train_per_class should say how many images of a class a split has"
+        elif "split" in data.options:
+            yield f"{key}: is {data.splits}, by seed; options.split should not name one"
+        if study.policy_benchmark and name in study.study.datasets:
+            yield f"{key}: is {data.splits}; the policy benchmark reads the same images with every seed"
 
 
 def _searches(study: Study) -> Iterator[str]:
@@ -287,7 +371,7 @@ def _methods(study: Study) -> Iterator[str]:
                 yield f"{key}.equal_compute_to: needs policies whose number of frames the study states (not files)"
 
 
-TRAINING_ONLY = ("augment", "equal_compute_to", "copies", "epochs_share", "held_out")
+TRAINING_ONLY = ("augment", "equal_compute_to", "tuned", "copies", "epochs_share", "held_out")
 
 
 def _tested(study: Study, key: str, method: Method) -> Iterator[str]:
@@ -351,4 +435,8 @@ def _planted(study: Study) -> Iterator[str]:
             yield f"{key}: moves images, not label maps; should be of a classification data set"
         elif data.entry.facts.get("streams") or data.options.get("stream"):
             yield f"{key}: needs images in memory; reader {data.reader!r} reads them from files when they are asked for"
-        yield from (f"{key}.{field}: {problem}" for field, problem in data.planted.problems(data.read_size))
+        yield from (f"{key}.{field}: {problem}" for field, problem in data.planted.problems(_longest(data.read_size)))
+
+
+def _longest(size: int | list[int] | None) -> int | None:
+    return max(size) if isinstance(size, list) else size

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterable, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,17 @@ from das.files import publish as write
 from das.seals import read_sealed, sealed
 from das.store import Store
 from das.study import code
-from das.study.runs import RESULTS, EvaluationRun, MethodRun, PolicyRun, Run, digest, of_study, of_tuning
+from das.study.runs import (
+    RESULTS,
+    EvaluationRun,
+    MethodRun,
+    PolicyRun,
+    Run,
+    data_of,
+    digest,
+    of_study,
+    tunings_of,
+)
 from das.study.schema import Dataset, Study
 from das.study.sources import Look, fingerprint, sha256
 
@@ -203,9 +212,10 @@ def card_source(data: Dataset, look: Look | None = None) -> dict[str, str | None
     return {"reader": digest(told), "files": files}
 
 
-def card_path(study: str, dataset: str) -> Path:
-    """Where the card of a study's data set lies."""
-    return RESULTS / "data" / study / f"{dataset}.json"
+def card_path(study: Study, dataset: str, seed: int) -> Path:
+    """Where the card of the data set lies that runs with ``seed`` read."""
+    split = f".split{data_of(study, dataset, seed).options['split']}" if study.datasets[dataset].splits else ""
+    return RESULTS / "data" / study.name / f"{dataset}{split}.json"
 
 
 def audit(study: Study) -> dict[Path, str]:
@@ -214,9 +224,10 @@ def audit(study: Study) -> dict[Path, str]:
     unfit: dict[Path, str] = {}
     with Look(RESULTS / study.name) as look:
         for name in study.study.datasets:
-            path = card_path(study.name, name)
-            if path.exists() and (why := card_fault(path, study.datasets[name], look)):
-                unfit[path] = why
+            for seed in range(study.datasets[name].splits or 1):
+                path = card_path(study, name, seed)
+                if path.exists() and (why := card_fault(path, data_of(study, name, seed), look)):
+                    unfit[path] = why
         for run in everything(study):
             if not any(path.exists() for path in (*run.files.values(), run.record)):
                 continue
@@ -251,10 +262,8 @@ def everything(study: Study) -> Iterable[Run]:
             found.setdefault(run.made_by.main, run.made_by)
     for run in sorted(trained_and_tested, key=_evaluations_last):
         found.setdefault(run.main, run)
-    for method in study.tuning.grids if study.tuning else ():
-        for dataset, backbone in product(study.study.datasets, study.study.backbones):
-            tuning = of_tuning(study, dataset, backbone, method)
-            found.setdefault(tuning.main, tuning)
+    for tuning in tunings_of(study):
+        found.setdefault(tuning.main, tuning)
     return found.values()
 
 

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from das.errors import DasError
 from das.seeding import derive, generator
-from das.study import augmentations, registry
+from das.study import augmentations, registry, tuning
 from das.study.schema import (
     Architecture,
     Backbone,
@@ -30,7 +30,7 @@ from das.study.schema import (
 )  # fmt: skip
 
 RESULTS = Path("results")
-MEMBER_SEEDS = 1000  # between the seeds of an ensemble's members, and above all seeds of a study with ensembles
+SEEDS = 1000  # a seed of SEEDS or more is a further draw on the images of its remainder
 
 
 def digest(settings: Any, full: bool = False) -> str:
@@ -410,8 +410,8 @@ class TuningRun(Run):
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        tuning = self.tuning.settings()
-        return self.trial.settings | {"tuning": tuning | {"grids": tuning["grids"].get(self.name)}}
+        asked = self.tuning.settings()
+        return self.trial.settings | {"tuning": asked | {"grids": asked["grids"].get(self.name)}}
 
     @property
     def files(self) -> dict[str, Path]:
@@ -443,39 +443,41 @@ def of_policy(study: Study, dataset: str, backbone: str, policy: str, seed: int)
     return SearchRun(**common, search=study.searches[source.search]) if source.search else PolicyRun(**common)
 
 
-def of_method(study: Study, dataset: str, backbone: str, method: str, seed: int) -> TrainingRun | EvaluationRun:
-    """The run of a method. Raises DasError for a name that the study does not define."""
+def of_method(
+    study: Study, dataset: str, backbone: str, method: str, seed: int, tuned: bool = True
+) -> TrainingRun | EvaluationRun:
+    """The run of a method, with the settings that tuning chose for it, or without. Raises DasError for a name that the
+    study does not define."""
     require(study, datasets=dataset, backbones=backbone, methods=method)
-    how, data = study.methods[method], study.datasets[dataset]
-    recipe = study.recipes[data.recipe]
+    recipe, how = _settings(study, dataset, backbone, method, tuned)
     common = _common(study, dataset, backbone, seed) | {
         "net": study.backbones[how.backbone or backbone],
         "recipe": recipe,
         "method": method,
         "how": how,
         "made_by": of_policy(study, dataset, backbone, how.policy, seed) if how.policy else None,
-        "consensus": how.consensus or registry.lookup("task", data.task).facts["consensus"],
-        "epochs": _epochs(study, recipe, how),
+        "consensus": how.consensus or registry.lookup("task", study.datasets[dataset].task).facts["consensus"],
+        "epochs": _epochs(study, dataset, backbone, method, tuned),
     }
     if how.trains:
         return TrainingRun(**common)
 
     def trained(name: str, member: int = 0) -> TrainingRun:
-        return of_method(study, dataset, backbone, name, int(seed) + member * MEMBER_SEEDS).trained
+        return of_method(study, dataset, backbone, name, int(seed) + member * SEEDS, tuned).trained
 
     if how.ensemble_of:
         weights = tuple(trained(how.ensemble_of.method, member) for member in range(how.ensemble_of.members))
     else:
         weights = (trained(str(how.weights_of)),)
     learner = trained(how.averaging.learned_on) if how.averaging else None
-    return EvaluationRun(**common, weights=weights, learner=learner)
+    return EvaluationRun(**common | {"recipe": weights[0].recipe}, weights=weights, learner=learner)
 
 
 def of_tuning(study: Study, dataset: str, backbone: str, method: str) -> TuningRun:
     """The run that tunes a method. Raises DasError for a study without tuning, or a name it does not define."""
     if not study.tuning:
         raise DasError("tuning: is missing; the study lists no settings to try (see config/competitors.yaml)")
-    trial = of_method(study, dataset, backbone, method, study.tuning.seed)
+    trial = of_method(study, dataset, backbone, method, study.tuning.seed, tuned=False)
     common = _common(study, dataset, backbone, study.tuning.seed)
     return TuningRun(**common, recipe=trial.recipe, trial=trial.trained, tuning=study.tuning)
 
@@ -510,6 +512,25 @@ def searched_policies(study: Study) -> list[str]:
     return [p for p in dict.fromkeys(used) if p and study.policies[p].source == "search"]
 
 
+def tunings_of(study: Study) -> list[TuningRun]:
+    """The tuning of every method that is tuned: by method, data set and backbone."""
+    grid = study.study
+    return [
+        of_tuning(study, dataset, backbone, method)
+        for method in tuning.methods(study)
+        for dataset in grid.datasets
+        for backbone in grid.backbones
+    ]
+
+
+def data_of(study: Study, dataset: str, seed: int) -> Dataset:
+    """The data set's section as a run with ``seed`` reads it: of ``splits``, the one that is the seed's turn."""
+    data = study.datasets[dataset]
+    if data.splits is None:
+        return data
+    return data.model_copy(update={"options": data.options | {"split": seed % SEEDS % data.splits}})
+
+
 def require(study: Study, **names: str) -> None:
     """Raise DasError unless the sections named by the keys define the names given."""
     for section, name in names.items():
@@ -524,15 +545,23 @@ def _common(study: Study, dataset: str, backbone: str, seed: int) -> dict[str, A
         "dataset": dataset,
         "backbone": backbone,
         "seed": int(seed),
-        "data": study.datasets[dataset],
+        "data": data_of(study, dataset, int(seed)),
         "net": study.backbones[backbone],
         "compute": study.compute,
     }
 
 
-def _epochs(study: Study, recipe: Recipe, how: Method) -> int:
+def _settings(study: Study, dataset: str, backbone: str, method: str, tuned: bool) -> tuple[Recipe, Method]:
+    """The data set's recipe and the method, with what tuning chose for both of them together."""
+    how, recipe = study.methods[method], study.recipes[study.datasets[dataset].recipe]
+    return tuning.apply(how.tuned.get(dataset, {}).get(backbone, {}), recipe, how) if tuned else (recipe, how)
+
+
+def _epochs(study: Study, dataset: str, backbone: str, method: str, tuned: bool) -> int:
     """The recipe's epochs, the method's share of them, or as many as train the frames of the method named by
     equal_compute_to."""
+    how = study.methods[method]
+    recipe, _ = _settings(study, dataset, backbone, how.equal_compute_to or method, tuned)
     if how.equal_compute_to is None:
         return max(1, round(recipe.epochs * how.epochs_share))
     theirs, ours = frames(study, study.methods[how.equal_compute_to].policy), frames(study, how.policy)

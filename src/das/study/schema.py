@@ -10,7 +10,21 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from das.study import registry
-from das.study.values import AtLeast2, Below1, Count, Fraction, Name, NonNegative, NonNegativeInt, Part, Positive
+from das.study.values import (
+    AtLeast2,
+    Below1,
+    Count,
+    FilePath,
+    Finite,
+    Fraction,
+    Name,
+    NonNegative,
+    NonNegativeInt,
+    Part,
+    Positive,
+    Size,
+    Url,
+)
 
 
 class Section(BaseModel):
@@ -87,16 +101,29 @@ class Planted(Section):
                 yield "range", f"{found}; {leaves} beyond {most:.3g}, so make canvas larger or range smaller"
 
 
+class SourceFile(Section):
+    """Where a data set's file comes from and what tells that it is the right one; null: not known."""
+
+    url: Url | None = Field(None, description="http://, https:// or file://")
+    size: Count | None = Field(None, description="bytes")
+    md5: Annotated[str, Field(pattern="^[0-9a-f]{32}$")] | None = Field(None, description="32 hex digits")
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = Field(None, description="64 hex digits")
+    optional: bool = Field(False, description="fetched only where an option of the reader asks for it")
+
+
 class Dataset(Section):
     """A data set: where its images come from and how networks are trained on them."""
 
-    LABELS = frozenset({"title", "root", "sources", "recipe"})
+    LABELS = frozenset({"title", "root", "sources", "recipe", "splits"})
 
     title: str = Field(description="as tables and figures call it")
     reader: str = Field(description="a reader of the package or one of your own")
-    root: str | None = Field(None, description="where the files lie, if not in the reader's own place")
-    sources: dict[str, dict[str, Any]] = Field({}, description="files from elsewhere than data/sources.yaml says")
+    root: FilePath | None = Field(None, description="where the files lie, if not in the reader's own place")
+    sources: dict[str, SourceFile] = Field({}, description="files from elsewhere than data/sources.yaml says")
     options: dict[str, Any] = Field({}, description="of the reader")
+    splits: AtLeast2 | None = Field(
+        None, description="cuts of train_per_class images that seeds take turns in: seed s reads split s mod splits"
+    )
     recipe: Name = Field(description="a name from `recipes`")
     augment: Augmentations = Field([], description="of training images only, before the video")
     planted: Planted | None = Field(None, description="a known nuisance put into training and test images alike")
@@ -116,19 +143,19 @@ class Dataset(Section):
         return self.entry.facts.get("task", "classification")
 
     @property
-    def size(self) -> int | None:
-        """The side that images have; None where only the files tell."""
+    def size(self) -> int | list[int] | None:
+        """The side, or height and width, that images have; None where only the files tell."""
         if self.planted and self.planted.canvas:
             return self.planted.canvas
         return self.read_size
 
     @property
-    def read_size(self) -> int | None:
-        """The side that images are read at; None where only the files tell."""
+    def read_size(self) -> int | list[int] | None:
+        """The side, or height and width, that images are read at; None where only the files tell."""
         size = self.options.get("size", self.entry.facts.get("size"))
         if size is None and "size" in self.entry.options:
             size = self.entry.options["size"].default
-        return size if type(size) is int else None
+        return size if isinstance(size, int | list) else None
 
 
 class Head(Section):
@@ -171,6 +198,9 @@ class SegmentationRecipe(Section):
     auxiliary_weight: NonNegative = Field(0.4, description="of the auxiliary head's loss")
     head_lr: Positive = Field(1.0, description="times the learning rate, for both heads")
     batch_norm: Literal["train", "frozen"] = Field("train", description="frozen: running statistics stay as they are")
+    class_weights: dict[str, Positive] = Field(
+        {}, exclude_if=lambda weights: not weights, description="class: weight of its pixels in the loss; others 1"
+    )
     evaluation: DenseEvaluation = Field(DenseEvaluation(), description="how a test predicts")
 
 
@@ -184,14 +214,23 @@ class Recipe(Section):
     momentum: Below1 = Field(0.9, description="of SGD; the first beta of AdamW")
     weight_decay: NonNegative = Field(0.0, description="L2 penalty of SGD; decoupled in AdamW")
     schedule: str = Field("cosine", description="how the learning rate falls after the warm-up")
-    warmup_epochs: NonNegative = Field(0, description="in which the learning rate rises from 0")
+    warmup_epochs: NonNegative = Field(0, description="in which the learning rate rises, linearly")
     step_epochs: Count = Field(30, description="between the drops of schedule `step`")
     step_factor: Positive = Field(0.2, description="of one drop of schedule `step`")
     poly_power: Positive = Field(0.9, description="of schedule `poly`")
     label_smoothing: Below1 = Field(0.0, description="share of the label spread over all classes")
     clip_norm: Positive | None = Field(None, description="of the gradient; null: not clipped")
     test_every: Count = Field(1, description="epochs between tests; the last epoch is always tested")
+    validation: Part | None = Field(
+        None, description="share of the training images that is held out to choose the epoch; null: the last epoch"
+    )
     segmentation: SegmentationRecipe = Field(SegmentationRecipe(), description="for segmentation only")
+
+    def settings(self) -> dict[str, Any]:
+        found = super().settings()
+        if self.validation is None:  # what was made before there was a choice stands
+            del found["validation"]
+        return found
 
 
 class Cell(Section):
@@ -215,10 +254,8 @@ class AlphaOptimizer(Section):
     """Adam on the architecture parameters."""
 
     lr: Positive = Field(3e-4, description="learning rate of alpha")
-    betas: tuple[Fraction, Fraction] = Field((0.5, 0.999), description="of Adam")
+    betas: tuple[Fraction, Fraction] = Field((0.5, 0.999), strict=False, description="of Adam")
     weight_decay: NonNegative = Field(1e-3, description="draws alpha to an even mixture")
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
 
 
 class WeightOptimizer(Section):
@@ -277,8 +314,8 @@ class PolicySource(Section):
     fusion: str = Field("tsm", description="of the network in a search")
     fusion_options: dict[str, Any] = Field({}, description="of that fusion")
     operation: str | None = Field(None, description="of source `single`")
-    magnitude: float | None = Field(None, description="of source `single`, per step")
-    path: str | None = Field(None, description="of source `file`")
+    magnitude: Finite | None = Field(None, description="of source `single`, per step")
+    path: FilePath | None = Field(None, description="of source `file`")
 
 
 class PolicyBenchmark(Section):
@@ -325,7 +362,8 @@ class Method(Section):
     """What is trained and tested: a policy (none: one untouched frame), a fusion, a consensus, augmentations."""
 
     LABELS = frozenset(
-        {"title", "policy", "weights_of", "equal_compute_to", "backbone", "epochs_share", "ensemble_of", "averaging"}
+        {"title", "policy", "weights_of", "equal_compute_to", "tuned"}
+        | {"backbone", "epochs_share", "ensemble_of", "averaging"}
     )
 
     title: str = Field(description="as tables and figures call it")
@@ -345,20 +383,45 @@ class Method(Section):
     averaging: Averaging | None = Field(None, description="learn how a test averages the policy's frames")
     ensemble_of: Ensemble | None = Field(None, description="average several networks' probabilities; no training")
 
+    tuned: dict[Name, dict[Name, dict[str, Any]]] = Field(
+        {}, description="data set: {backbone: {path: value}}, as tuning chose it; paths as in `tuning`"
+    )
+
     @property
     def trains(self) -> bool:
         """Whether the method has weights of its own."""
         return self.weights_of is None and self.ensemble_of is None
 
 
-class Tuning(Section):
-    """How settings of methods' augmentations are chosen (das.engine.tune): by training on part of the training set and
-    scoring on the rest, with the same number of trials for every method, never on the test set."""
+class Range(Section):
+    """A range that a setting is drawn from, evenly in its logarithm."""
 
-    trials: Count = Field(description="of each method, drawn from its grid; all of the grid where that has fewer")
-    fraction: Part = Field(0.2, description="of the training set that is held out")
+    low: Positive = Field(description="its lower end")
+    high: Positive = Field(description="its upper end")
+
+
+class Halving(Section):
+    """Successive halving (Jamieson and Talwalkar 2016): all trials run for ``1 / factor ** (rungs - 1)`` of their
+    epochs; at the end of each rung but the last the best ``1 / factor`` of them go on, ``factor`` times as long."""
+
+    factor: AtLeast2 = Field(3, description="by which trials become fewer and epochs more")
+    rungs: AtLeast2 = Field(description="the last one trains for all epochs")
+
+
+class Tuning(Section):
+    """How settings are chosen (das.engine.tune): by training on part of the training set and scoring on the rest, with
+    the same number of trials for every method, never on the test set."""
+
+    trials: Count = Field(description="of each method; all of its grid where that alone is asked for and has fewer")
+    fraction: Part = Field(0.2, description="of the training set that is held out; of splits, each class's last images")
     seed: NonNegativeInt = Field(0, description="of the held-out part and of the trials")
-    grids: dict[Name, dict[str, list[Any]]] = Field(description="method: {augmentation.parameter: [values]}")
+    recipe: dict[str, list[Any] | Range] = Field(
+        {}, description="key of the recipe: [values] or a range; tried with every method that trains"
+    )
+    grids: dict[Name, dict[str, list[Any]]] = Field({}, description="method: {augmentation.parameter: [values]}")
+    halving: Halving | None = Field(None, description="null: every trial trains for all its epochs")
+    tests: Count = Field(1, description="a trial's score is the mean of so many tests, its last ones")
+    test_every: Count | None = Field(None, description="epochs between a trial's tests; null: the recipe's")
 
 
 class Study(Section):
@@ -400,5 +463,5 @@ class Architecture(Section):
     fusion_options: dict[str, Any] = {}
     consensus: str = "mean_logits"
     segmentation: SegmentationRecipe | None = None
-    image_size: int | None = None
+    image_size: Size | None = None
     views: list[list[float]] | None = None  # in place of the policy's frames: coefficients of das.video.affine

@@ -13,12 +13,17 @@ from das.data.readers.pairs import matched
 from das.data.sets import Dataset, FileSet
 
 IMAGES, MASKS = "leftImg8bit_trainvaltest.zip", "gtFine_trainvaltest.zip"
-# id in the official masks of each class that is trained: cityscapesScripts, helpers/labels.py
+# id in the official masks of each class that is trained, and its color: cityscapesScripts, helpers/labels.py
 TRAIN_IDS = {
     7: "road", 8: "sidewalk", 11: "building", 12: "wall", 13: "fence", 17: "pole", 19: "traffic light",
     20: "traffic sign", 21: "vegetation", 22: "terrain", 23: "sky", 24: "person", 25: "rider", 26: "car", 27: "truck",
     28: "bus", 31: "train", 32: "motorcycle", 33: "bicycle",
 }  # fmt: skip
+COLORS = (
+    (128, 64, 128), (244, 35, 232), (70, 70, 70), (102, 102, 156), (190, 153, 153), (153, 153, 153), (250, 170, 30),
+    (220, 220, 0), (107, 142, 35), (152, 251, 152), (70, 130, 180), (220, 20, 60), (255, 0, 0), (0, 0, 142), (0, 0, 70),
+    (0, 60, 100), (0, 80, 100), (0, 0, 230), (119, 11, 32),
+)  # fmt: skip
 
 
 def read(reader: str, root: Path, options: dict) -> Dataset:
@@ -32,7 +37,7 @@ def read(reader: str, root: Path, options: dict) -> Dataset:
         pairs = matched(root, files, masks, options["size"], tuple(TRAIN_IDS.values()))
         return pairs.subset(torch.tensor(drop_damaged(files, root, facts["damaged"], options["damaged"])))
 
-    return Dataset(reader, split, tuple(TRAIN_IDS.values()))
+    return Dataset(reader, split, tuple(TRAIN_IDS.values()), colors=COLORS)
 
 
 def prepare(root: Path) -> None:

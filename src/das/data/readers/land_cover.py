@@ -12,6 +12,7 @@ from das.data.sets import Dataset, ImageSet
 from das.errors import DasError
 
 CLASSES = ("water", "forest", "shrub and savanna", "grassland", "cropland", "barren")
+COLORS = ((65, 155, 223), (57, 125, 73), (223, 195, 90), (136, 176, 83), (228, 150, 53), (165, 155, 143))
 _REMAKE = "data/embedded/make_land_cover.py"
 
 
@@ -32,4 +33,4 @@ def read(reader: str, root: Path, options: dict) -> Dataset:
         chosen = np.arange(count) * len(images) // count
         return ImageSet(torch.from_numpy(images[chosen]), torch.from_numpy(masks[chosen].astype(np.int64)))
 
-    return Dataset(reader, split, CLASSES)
+    return Dataset(reader, split, CLASSES, colors=COLORS)

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from das.data import archives
+from das.data import archives, colors
 from das.data.prepared import damaged, drop_damaged, folder, require, seal
 from das.data.readers.pairs import matched
 from das.data.sets import Dataset, FileSet
@@ -33,7 +33,7 @@ def read(reader: str, root: Path, options: dict) -> Dataset:
         pairs = matched(root, files, [root / "masks" / f"{i}.png" for i in ids], options["size"], CLASSES)
         return pairs.subset(torch.tensor(drop_damaged(files, root, facts["damaged"], options["damaged"])))
 
-    return Dataset(reader, split, CLASSES)
+    return Dataset(reader, split, CLASSES, colors=colors.voc(len(CLASSES)))
 
 
 def prepare(root: Path) -> None:

@@ -1,0 +1,178 @@
+"""`das tables`, `figures` and others that show what a study found."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from das.cli.common import PARAMS, Backbone, Dataset, Method, Seed, StudyFiles, from_here, images_of, policy_of
+from das.errors import DasError
+
+app = typer.Typer()
+DEFAULT_BACKBONES = ["resnet20", "mobilenet_v2", "resnet18_cifar"]
+DEFAULT_FUSIONS = ["none", "tsm", "gsm", "gsf", "gst"]
+DEFAULT_FRAMES = [8]
+
+
+@app.command()
+def tables(study_files: StudyFiles = PARAMS):
+    """Write the study's tables to results/tables/STUDY as .csv, .md and .tex. What was not run says so."""
+    from das.study import load_study
+    from das.study.registry import Entry, lookup
+
+    study = load_study(study_files)
+    folder = Path("results/tables") / study.name
+    Entry("tables", study.task, lookup("task", study.task).facts["write_tables"]).load()(study, folder)
+    print(folder)
+
+
+@app.command()
+def record(study_files: StudyFiles = PARAMS):
+    """Append the study's finished runs to docs/results/recorded/STUDY.csv, from which its tables are made elsewhere
+    without training: numbers, policies, trials and run records, no checkpoints.
+
+    Example: das record --study params.yaml --study config/small_data.yaml
+    """
+    from das.study import load_study, recorded
+
+    study = load_study(study_files)
+    print(f"{recorded.path_of(study)}: {recorded.append(study)} runs more")
+
+
+@app.command()
+def figures(study_files: StudyFiles = PARAMS):
+    """Draw the study's figures to results/figures/STUDY as .png and .pdf."""
+    from das.analysis.figures import write_figures
+    from das.study import load_study
+
+    study = load_study(study_files)
+    folder = Path("results/figures") / study.name
+    write_figures(study, folder, {name: _pictures(study, name) for name in study.study.datasets})
+    print(folder)
+
+
+@app.command()
+def predictions(dataset: Dataset, backbone: Backbone, method: Method, seed: Seed = 0, study_files: StudyFiles = PARAMS):
+    """Draw what a segmentation network predicts from each frame, back in register with the image, and fused.
+
+    Writes results/figures/STUDY/predictions_... as .png and .pdf, for three test images.
+
+    Example: das predictions land_cover pspnet_resnet8 das --study params.yaml --study config/segmentation.yaml
+    """
+    from das.study import load_study, of_method
+
+    study = load_study(study_files)
+    run = of_method(study, dataset, backbone, method, seed)
+    from das.analysis.segmentation import write_predictions
+
+    print(write_predictions(run, images_of(study, dataset, seed), policy_of(run)))
+
+
+@app.command()
+def receptive_fields(study_files: StudyFiles = PARAMS):
+    """Draw, for each data set and backbone, where in the image a network looks: one frame, identical frames, each
+    single operation, and the policy searched with the first seed. Writes to results/figures/STUDY, areas as .csv.
+    """
+    from das.study import load_study
+
+    study = load_study(study_files)
+    from das.analysis.receptive_field import write_receptive_fields
+
+    folder = Path("results/figures") / study.name
+    write_receptive_fields(study, folder, {name: _pictures(study, name) for name in study.study.datasets})
+    print(folder)
+
+
+@app.command()
+def profile(
+    backbones: Annotated[list[str], typer.Argument(help="Networks (names of das.models).")] = DEFAULT_BACKBONES,
+    fusion: Annotated[list[str], typer.Option(help="Kinds of temporal fusion; may be repeated.")] = DEFAULT_FUSIONS,
+    frames: Annotated[list[int], typer.Option(min=1, help="Frames of a video; may be repeated.")] = DEFAULT_FRAMES,
+    size: Annotated[int, typer.Option(min=8, help="Side of the images, pixels.")] = 32,
+    batch: Annotated[int, typer.Option(min=1, help="Videos in a step.")] = 8,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    output: Annotated[Path | None, typer.Option(callback=from_here, help="Write the table here as CSV, too.")] = None,
+):
+    """What temporal fusion costs: parameters, FLOPs, time and memory of a training step, beside one frame and beside
+    as many frames without fusion.
+
+    Example: das profile resnet20 mobilenet_v2 --fusion tsm --fusion gsf --frames 4 --frames 8
+    """
+    from das.analysis.profile import PUBLISHED, profile
+    from das.engine.device import require_device
+    from das.files import publish
+
+    require_device(device, "--device")
+    table = profile(backbones, fusion, frames, batch=batch, image_size=(3, size, size), device=device)
+    print(table.to_markdown(index=False, floatfmt=".4g"))
+    print("\ntime_vs_1: to one frame; time_vs_T, memory_vs_T: to as many frames without fusion.")
+    for name in sorted(PUBLISHED.keys() & set(fusion)):
+        print(f"Published of {name}: {PUBLISHED[name]}.")
+    if output:
+        publish(output, table.to_csv(index=False))
+
+
+@app.command()
+def equal_width(
+    backbone: Backbone,
+    frames: Annotated[int, typer.Option(min=1, help="Frames whose test it should cost.")] = 4,
+    size: Annotated[int, typer.Option(min=8, help="Side of the images, pixels.")] = 32,
+    channels: Annotated[int, typer.Option(min=1, help="Of the images.")] = 3,
+    study_files: StudyFiles = PARAMS,
+):
+    """The width at which a backbone of the study tests one frame at the cost of several: operations are counted.
+
+    Example: das equal-width resnet8 --frames 4 --size 28 --channels 1
+    """
+    from das.study import load_study
+    from das.study.registry import lookup
+    from das.study.runs import require
+
+    study = load_study(study_files)
+    require(study, backbones=backbone)
+    net = study.backbones[backbone]
+    options = lookup("network", net.network).complete(net.options)
+    if "width" not in options:
+        raise DasError(f"backbones.{backbone}.network: {net.network!r} has no option width; resnet8 and resnet20 have")
+    from das.analysis.costs import equal_width
+
+    width, cost = equal_width(net.network, options, frames, (channels, size, size))
+    print(f"width {width}: {cost:.3f} times the operations of {frames} frames at width {options['width']}")
+
+
+@app.command()
+def show(
+    policy: Annotated[Path, typer.Argument(callback=from_here, help="A policy file.")],
+    image: Annotated[Path, typer.Argument(callback=from_here, help="Any picture that Pillow reads.")],
+    output: Annotated[Path, typer.Argument(callback=from_here, help="Where to write the film strip (.png and .pdf).")],
+):
+    """Show what a policy makes of an image, as a film strip.
+
+    Example: das show results/policies/fashion_mnist/resnet8/searched/seed0.yaml photo.jpg strip.png
+    """
+    import numpy as np
+    import torch
+    from PIL import Image, UnidentifiedImageError
+
+    from das.analysis.figures import film_strip, save_figure
+    from das.video.policy import Policy
+
+    made = Policy.load(policy)
+    try:
+        picture = np.asarray(Image.open(image).convert("RGB"))
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+        raise DasError(f"{image}: cannot be read as a picture ({error})") from None
+    pixels = torch.from_numpy(picture.copy()).permute(2, 0, 1)[None].float() / 255
+    save_figure(film_strip(made, pixels, made.describe()), output)
+    print(output.with_suffix(".png"))
+
+
+def _pictures(study, dataset: str):
+    """Three training images of the data set, (3, C, H, W) in [0, 1], to show things on."""
+    import torch
+
+    from das.data.batches import Batches
+
+    images = images_of(study, dataset).train
+    pictures, _ = next(Batches(images.subset(torch.arange(3)), batch_size=3).epoch())
+    return pictures
