@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from das import cli, data
+from das import data
+from das.cli import reports, runs
 from das.data import splits
 from das.engine.checkpoint import load_model
 from das.engine.holdout import held_out
@@ -56,10 +57,10 @@ def project(tmp_path_factory):
         patch.chdir(folder)
         study = load_study(files)
         for run in results.everything(study):
-            kinds = ((PolicyRun, cli.search), (EvaluationRun, cli.evaluate), (object, cli.train))
+            kinds = ((PolicyRun, runs.search), (EvaluationRun, runs.evaluate), (object, runs.train))
             made = next(command for kind, command in kinds if isinstance(run, kind))
             made(run.dataset, run.backbone, run.name, run.seed, files)
-        cli.tables(files)
+        reports.tables(files)
     return folder, study
 
 

@@ -70,7 +70,7 @@ def _counted(study: Study, run: MethodRun) -> dict[str, float]:
     if isinstance(run, EvaluationRun) and run.how.ensemble_of:
         member = _counted(study, run.trained)
         return {key: value * (len(run.weights) if key != "frame_gflops" else 1) for key, value in member.items()}
-    count, card = frames(study, run.how.policy), card_path(study.name, run.dataset)
+    count, card = frames(study, run.how.policy), card_path(study, run.dataset, run.seed)
     if count is None or not Path(card).exists():
         return unknown
     facts = read_sealed(card)
