@@ -153,7 +153,7 @@ def rows_of(what, seconds, ours, extra=None):
 
 def relaxed_cell(batch, side, repetitions):
     ours = "ours"
-    runs = {ours: cell_run(batch, side), "ours, learnable magnitudes": cell_run(batch, side, magnitudes="learnable")}
+    runs = {ours: cell_run(batch, side)}
     runs |= {name: cell_run(batch, side, name) for name in PEERS}
     expected = runs[ours]()
     for name, run in runs.items():

@@ -15,7 +15,7 @@ def fused(name):
 
 
 def test_every_known_name_is_built():
-    assert [fused(name).shape for name in names("consensus")] == [(3,)] * 4
+    assert {fused(name).shape for name in names("consensus")} == {(3,)}
 
 
 def test_mean_logits():

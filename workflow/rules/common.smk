@@ -60,7 +60,7 @@ MEMORY_MB = (
     2000  # a CPU-sized job; a profile's set-resources raises it for larger studies
 )
 POLICIES = {name: source.source == "search" for name, source in STUDY.policies.items()}
-METHODS = {name: bool(method.weights_of) for name, method in STUDY.methods.items()}
+METHODS = {name: not method.trains for name, method in STUDY.methods.items()}
 FETCHED = {name: data.folder for name, data in STUDY.datasets.items() if fetched(data)}
 DIGEST = results.digest(STUDY.model_dump())
 RUNS = of_study(STUDY)
@@ -149,8 +149,8 @@ def run_data(wildcards):
 
 
 def read_files(wildcards):
-    """The files of other runs that a run reads: its policy, another method's weights."""
-    return [str(other.files[role]) for role, other in run_of(wildcards).reads.items()]
+    """The files of other runs that a run reads: its policy, other methods' weights."""
+    return [str(path) for path in run_of(wildcards).read_files.values()]
 
 
 def data_of_the_grid():
@@ -186,5 +186,9 @@ def selections():
     ]
 
 
-TABLES = [f"results/tables/{NAME}/{table}" for table in TASK.facts["tables"]]
+PLANTED = any(STUDY.datasets[name].planted for name in GRID.datasets)
+TABLES = [
+    f"results/tables/{NAME}/{table}"
+    for table in [*TASK.facts["tables"], *(["planted"] if PLANTED else [])]
+]
 FIGURES = f"results/figures/{NAME}"

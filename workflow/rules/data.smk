@@ -1,6 +1,7 @@
 """Data sets: fetched from their publishers where they are not in the repository, and measured."""
 
-for name, folder in FETCHED.items():
+# Data sets that read one folder in different ways are fetched once, under the name of the last.
+for folder, name in {folder: name for name, folder in FETCHED.items()}.items():
 
     rule:
         """Fetch and prepare a data set; where it needs a login, say which files to put where."""

@@ -43,7 +43,7 @@ def read_published(folder: Path = FOLDER) -> pd.DataFrame:
 
 def known_as(method: Method) -> str | None:
     """What the published tables call a method: `baseline`, or its one augmentation; None for anything else."""
-    if method.policy or method.weights_of or method.equal_compute_to or len(method.augment) > 1:
+    if len(method.augment) > 1 or method != Method(title=method.title, augment=method.augment):
         return None
     if not method.augment:
         return "baseline"

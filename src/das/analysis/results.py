@@ -66,7 +66,7 @@ def _row(run: MethodRun, look: Look) -> dict:
             **{score: content["last"].get(score) for score in SCORES},
             "epochs": content["last"]["epoch"],
             "frames": content["cost"]["frames"],
-            "train_frames": content["cost"]["train_frames"],
+            "train_frames": content["cost"]["train_frames"] or _frames_of_members(run),
             "code": (record := read_sealed(run.record))["code"],
             "recorded": recorded.MARK in record,
         } | _costs(run, look)
@@ -76,15 +76,24 @@ def _row(run: MethodRun, look: Look) -> dict:
 def _costs(run: MethodRun, look: Look) -> dict[str, float]:
     """Device seconds of what a run needs: its policy's search, its weights' training, its test."""
     own = read_sealed(run.record)
-    training = own if run.trained is run else _record(run.trained, look)
-    policies = {made_by.main: made_by for made_by in (run.made_by, run.trained.made_by) if made_by and made_by.searches}
+    read = [run, *(other for other in run.reads.values() if isinstance(other, MethodRun))]
+    trainings = [own] if run.trained is run else [_record(other, look) for other in read[1:]]
+    policies = {other.made_by.main: other.made_by for other in read if other.made_by and other.made_by.searches}
     of_policies = sum(_seconds(_record(made_by, look)) for made_by in policies.values())
-    of_augmentation = sum(search["device_s"] for search in training.get("augmentation_search", []))
+    of_augmentation = sum(search["device_s"] for made in trainings for search in made.get("augmentation_search", []))
     return {
         "search_s": of_policies + of_augmentation,
-        "train_s": _seconds(training) - of_augmentation,
+        "train_s": sum(map(_seconds, trainings)) - of_augmentation,
         "test_s": own["cost"].get("test_device_s", own["cost"]["device_s"]),
     }
+
+
+def _frames_of_members(run: MethodRun) -> int:
+    """Frames that an ensemble's members were trained on; 0 for a test of weights that another row accounts for."""
+    if not run.how.ensemble_of:
+        return 0
+    members = [other for other in run.reads.values() if isinstance(other, MethodRun)]
+    return sum(read_json(member.number)["cost"]["train_frames"] for member in members if member.number.exists())
 
 
 def _record(run: Run, look: Look) -> dict:

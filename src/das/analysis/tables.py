@@ -5,6 +5,8 @@ from pathlib import Path
 import pandas as pd
 
 from das.analysis import results
+from das.analysis.costs import cost_table, readable_costs
+from das.analysis.planted import planted_table, readable_planted
 from das.analysis.published import published_table
 from das.analysis.searches import readable_search_costs, readable_searches, search_cost_table, search_table
 from das.analysis.statistics import Estimate, estimate, holm, noise_floor, paired_difference, paired_p_value
@@ -76,7 +78,7 @@ def accuracy_table(study: Study) -> pd.DataFrame:
 
 
 def _kind(study: Study, method: str) -> str:
-    return "evaluation" if study.methods[method].weights_of else "training"
+    return "training" if study.methods[method].trains else "evaluation"
 
 
 def _by_split(rows: pd.DataFrame) -> list[list[float]]:
@@ -191,13 +193,19 @@ def readable_published(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def write_tables(study: Study, folder: Path) -> None:
-    """Write `accuracy`, `published`, `search` and `search_cost`, each as .csv, .md and .tex, into ``folder``."""
+    """Write `accuracy`, `published`, `search`, `search_cost`, `cost` and, of a study with planted nuisances, `planted`,
+    each as .csv, .md and .tex, into ``folder``."""
     accuracy, published = accuracy_table(study), published_table(study)
     search, costs = search_table(study), search_cost_table(study)
     write(folder / "accuracy", accuracy, readable_accuracy(study, accuracy))
     write(folder / "published", published, readable_published(published))
     write(folder / "search", search, readable_searches(search))
     write(folder / "search_cost", costs, readable_search_costs(costs))
+    counted = cost_table(study)
+    write(folder / "cost", counted, readable_costs(counted))
+    if any(study.datasets[name].planted for name in study.study.datasets):
+        found = planted_table(study)
+        write(folder / "planted", found, readable_planted(found))
 
 
 def write(path: Path, exact: pd.DataFrame, readable: pd.DataFrame) -> None:

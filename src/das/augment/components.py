@@ -166,6 +166,22 @@ COMPONENTS = [
             "within": Option(Fraction, 0.9, "of the training, from its start"),
         },
     ),
+    Entry(
+        "augmentation",
+        "random_frame",
+        "das.augment.random_frame:RandomFrame",
+        "one frame of a policy, both by chance, from DAS's own operations and magnitudes",
+        {
+            "space": Option(Literal["affine5", "affine7", "compound"], "affine5", "operations"),
+            "frames": Option(Count, 4, "T, of the video that the frame is of"),
+            "schedule": Option(Literal["mirrored", "signed"], "mirrored", "how strongly each frame is transformed"),
+            "magnitudes": Option(
+                Literal["drawn", "grid"], "drawn", "from the ranges that cells draw from, or their grid"
+            ),
+            "operations": Option(Count, 1, "in a row"),
+            "padding": Option(Literal["zeros", "border", "reflection"], "zeros", "what lies outside the image"),
+        },
+    ),
     # two images into one
     Entry(
         "augmentation",
@@ -221,5 +237,17 @@ COMPONENTS = [
             "margin": Option(Fraction, 0.08, "nearer to 0 or 1, plain mixup is used"),
             "mask_weight": Option(NonNegative, 0.1, "of the mask's own loss"),
         },
+    ),
+    Entry(
+        "objective",
+        "augerino",
+        "das.augment.augerino:Augerino",
+        "affine maps of learned ranges, averaged at test (Benton et al. 2020)",
+        {
+            "copies": Option(Count, 4, "that a test averages"),
+            "penalty": Option(NonNegative, 0.01, "weight of the reward of wide ranges"),
+            "lr": Option(Positive, 0.01, "of Adam on the ranges"),
+        },
+        {"one_frame": True},
     ),
 ]

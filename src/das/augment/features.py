@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from torch import Tensor, nn
 
 from das.errors import DasError
+from das.study import registry
 
 
 def stages(network: nn.Module) -> list[str]:
@@ -92,7 +93,9 @@ def untouched_frame(features: Tensor, frames: int) -> Tensor:
 
 
 def require_image_sized_frames(model: nn.Module, name: str) -> None:
-    """Raise DasError where the policy puts images on a canvas: places in the frame are then not the image's."""
+    """Raise DasError where places in what the network reads are not the image's: on a canvas, in tiled frames."""
+    if registry.lookup("fusion", model.architecture.fusion).facts.get("tiled"):
+        raise DasError(f"augment: {name} needs frames that the network reads one by one; fusion 'tiled' joins them")
     if model.policy.canvas is not None:
         raise DasError(
             f"augment: {name} needs frames as large as the image; the policy's canvas is {model.policy.canvas}"

@@ -39,6 +39,9 @@ class Objective(nn.Module):
     def after_step(self, progress: float) -> None:
         """Called after each optimizer step; ``progress`` is the share of the training done before it, in [0, 1)."""
 
+    def before_test(self) -> None:
+        """Called before each test, and before the trained model is kept."""
+
     def loss(self, images: Tensor, labels: Tensor) -> Tensor:
         with self.arithmetic():
             return self.criterion(self.model(images), labels)

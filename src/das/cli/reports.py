@@ -113,6 +113,34 @@ def profile(
 
 
 @app.command()
+def equal_width(
+    backbone: Backbone,
+    frames: Annotated[int, typer.Option(min=1, help="Frames whose test it should cost.")] = 4,
+    size: Annotated[int, typer.Option(min=8, help="Side of the images, pixels.")] = 32,
+    channels: Annotated[int, typer.Option(min=1, help="Of the images.")] = 3,
+    study_files: StudyFiles = PARAMS,
+):
+    """The width at which a backbone of the study tests one frame at the cost of several: operations are counted.
+
+    Example: das equal-width resnet8 --frames 4 --size 28 --channels 1
+    """
+    from das.study import load_study
+    from das.study.registry import lookup
+    from das.study.runs import require
+
+    study = load_study(study_files)
+    require(study, backbones=backbone)
+    net = study.backbones[backbone]
+    options = lookup("network", net.network).complete(net.options)
+    if "width" not in options:
+        raise DasError(f"backbones.{backbone}.network: {net.network!r} has no option width; resnet8 and resnet20 have")
+    from das.analysis.costs import equal_width
+
+    width, cost = equal_width(net.network, options, frames, (channels, size, size))
+    print(f"width {width}: {cost:.3f} times the operations of {frames} frames at width {options['width']}")
+
+
+@app.command()
 def show(
     policy: Annotated[Path, typer.Argument(callback=from_here, help="A policy file.")],
     image: Annotated[Path, typer.Argument(callback=from_here, help="Any picture that Pillow reads.")],

@@ -125,7 +125,7 @@ def train(
     study = load_study(study_files)
     run = of_method(study, dataset, backbone, method, seed)
     if run.trained is not run:
-        raise DasError(f"methods.{method}: trains nothing (weights_of); use `das evaluate`")
+        raise DasError(f"methods.{method}: trains nothing; use `das evaluate`")
     if afresh or not results.take(run):
         from das.engine.train import train
 
@@ -142,7 +142,8 @@ def evaluate(
     study_files: StudyFiles = PARAMS,
     afresh: Afresh = False,
 ):
-    """Test a method that has another method's weights (`weights_of`) through its own policy.
+    """Test a method that has no weights of its own: another method's through its policy (`weights_of`), or several
+    networks together (`ensemble_of`).
 
     Writes results/numbers/STUDY/....
 
@@ -153,7 +154,9 @@ def evaluate(
     study = load_study(study_files)
     run = of_method(study, dataset, backbone, method, seed)
     if run.trained is run:
-        raise DasError(f"methods.{method}: has weights of its own, tested by `das train`; evaluate needs `weights_of`")
+        raise DasError(
+            f"methods.{method}: has weights of its own, tested by `das train`; evaluate needs weights_of or ensemble_of"
+        )
     if afresh or not results.take(run):
         from das.engine.evaluate import evaluate_run
 

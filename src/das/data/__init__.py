@@ -15,6 +15,7 @@ def of_study(study: Study, name: str, seed: int = 0):
     require(study, datasets=name)
     settings = data_of(study, name, seed)
     dataset = load(settings.reader, root=Path(settings.folder), options=settings.options)
+    dataset.planted = settings.planted
     dataset.card, dataset.made_from = card_path(study, name, seed), card_source(settings)
     return dataset
 

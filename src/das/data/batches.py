@@ -15,7 +15,8 @@ class Batches:
     """Cut a set into batches on ``device``: ``augment`` None for evaluation, else see `das.augment.build`.
 
     Everything random comes from the generator given to `epoch` (on the CPU, so that a GPU sees the same draws), and
-    is the same whatever the number of threads or decoding ``workers`` (None: one a core).
+    is the same whatever the number of threads or decoding ``workers`` (None: one a core). Every image of a batch is
+    read ``copies`` times, and each copy augmented by itself.
     """
 
     def __init__(
@@ -29,6 +30,7 @@ class Batches:
         channels_last: bool = False,
         dtype: torch.dtype = torch.float32,
         workers: int | None = None,
+        copies: int = 1,
     ):
         self.set = images.to(device)
         self.batch_size = batch_size
@@ -37,6 +39,7 @@ class Batches:
         self.format = torch.channels_last if channels_last else torch.contiguous_format
         self.dtype = dtype
         self.workers = workers
+        self.copies = copies
 
     def __len__(self) -> int:
         """Number of batches in an epoch."""
@@ -52,7 +55,10 @@ class Batches:
             raise ValueError("augmentation needs a generator")
         count = len(self.set)
         order = torch.arange(count) if generator is None else torch.randperm(count, generator=generator)
-        for images, labels in self._read(order[: len(self) * self.batch_size].split(self.batch_size), generator):
+        chunks = order[: len(self) * self.batch_size].split(self.batch_size)
+        if self.copies > 1:
+            chunks = [chunk.repeat(self.copies) for chunk in chunks]
+        for images, labels in self._read(chunks, generator):
             for step in self.augment:
                 if not (isinstance(step, Augmentation) and step.moves_pixels):
                     images = self._in_unit_range(images)

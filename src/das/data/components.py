@@ -2,7 +2,8 @@
 
 Facts: ``task``; ``classes``, their number, and ``size``, the native side in pixels, None where an option or the files
 decide; ``channels`` of an image; ``root``, where the files lie by default, None where the study must say; ``prepared``,
-whether archives must be unpacked first (das.data.prepared); ``login``, whether the publisher asks for one.
+whether archives must be unpacked first (das.data.prepared); ``streams``, whether images stay in their files until they
+are needed; ``login``, whether the publisher asks for one.
 """
 
 from typing import Literal
@@ -66,6 +67,7 @@ COMPONENTS = [
         classes=1000,
         root="data/raw/imagenet",
         prepared=True,
+        streams=True,
         login=True,
     ),
     _reader(

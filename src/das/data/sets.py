@@ -17,11 +17,13 @@ import torch
 from torch import Tensor
 
 from das.data import decode, splits, statistics
+from das.data import planted as planting
 from das.data.colors import Color
 from das.data.crops import Center, Framing, Native, Size, Whole, cut, cut_mask, sides
 from das.data.masks import VALUES, Table
 from das.data.pictures import content
 from das.errors import DasError
+from das.study.schema import Planted
 
 
 @dataclass(frozen=True)
@@ -199,9 +201,11 @@ class Dataset:
 
     ``read("train")`` and ``read("test")`` return the sets; ``per_class`` limits each to that many images a class, the
     same ones in every run: drawn from ``name`` alone, or of training images those of ``split`` in the order of the
-    files (das.data.splits.consecutive). What is measured of the training images is kept in ``card``.
+    files (das.data.splits.consecutive). What is measured of the training images is kept in ``card``; ``planted`` is put
+    into the images of both sets when they are read.
     """
 
+    planted: Planted | None = None
     card: Path | None = None
     split: int | None = None
     made_from: Mapping[str, str | None] = MappingProxyType({})
@@ -244,9 +248,23 @@ class Dataset:
 
     def _part(self, split: str) -> ImageSet | FileSet:
         whole = self._read(split)
+        chosen = self._chosen(whole, split)
+        part = whole if chosen is None else whole.subset(chosen)
+        if self.planted is None:
+            return part
+        if isinstance(part, FileSet):
+            raise DasError(
+                f"planted: needs images in memory; {self.name} reads them from files when they are asked for"
+            )
+        values = planting.magnitudes(self.planted, len(whole), self.name, split)
+        values = values if chosen is None else values[chosen]
+        return ImageSet(planting.plant(part.images, self.planted, values), part.labels)
+
+    def _chosen(self, whole: ImageSet | FileSet, split: str) -> Tensor | None:
+        """The indices of the images that ``per_class`` leaves; None for all."""
         limit = self._per_class.get(split)
         if limit is None:
-            return whole
+            return None
         counts = torch.bincount(whole.strata, minlength=len(self.classes))
         place = self.split if split == "train" else None
         needed = limit * (1 + (place or 0))
@@ -258,5 +276,5 @@ class Dataset:
                 f"class {poorest!r} in {self.name}; use at most {int(counts.min()) // (1 + (place or 0))}"
             )
         if place is not None:
-            return whole.subset(splits.consecutive(whole.strata, limit * place, limit))
-        return whole.subset(splits.per_class(whole.strata, limit, self.name, split))
+            return splits.consecutive(whole.strata, limit * place, limit)
+        return splits.per_class(whole.strata, limit, self.name, split)

@@ -64,6 +64,8 @@ def load_model(path: str | Path, policy: Policy | None = None, consensus: str | 
         content["architecture"] = {**content["architecture"], "consensus": consensus}
     try:
         architecture = Architecture.model_validate({**content["architecture"], "pretrained": False})
+        if policy:
+            architecture = architecture.model_copy(update={"views": None})
         chosen = policy or Policy.loads(content["policy"])
         model: DasModel = tasks.model(architecture, chosen, content["classes"], content["mean"], content["std"])
         for name, own in model.network.state_dict().items():

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 
 from das.data.sets import Dataset, FileSet, ImageSet
+from das.engine import averaging
 from das.engine.checkpoint import load_model, weights_digest
 from das.engine.device import arithmetic, prepare
 from das.engine.provenance import Meter
@@ -12,14 +13,17 @@ from das.engine.record import number
 from das.errors import DasError
 from das.files import read_json
 from das.study import results
-from das.study.runs import EvaluationRun
+from das.study.runs import EvaluationRun, TrainingRun, digest
 from das.study.schema import Compute
 from das.tasks.classification import DasModel
+from das.tasks.ensemble import Ensemble
 from das.video.policy import Policy
 
 
 @torch.no_grad()
-def evaluate(model: DasModel, images: ImageSet | FileSet, compute: Compute, batch_size: int) -> dict[str, Any]:
+def evaluate(
+    model: DasModel | Ensemble, images: ImageSet | FileSet, compute: Compute, batch_size: int
+) -> dict[str, Any]:
     """Return the model's scores (`das.tasks.classification.Accuracy` or a task's own) and `loss` over ``images``, in
     order, not augmented, as the model's ``batches`` read them. Memory does not grow with the set."""
     device = torch.device(compute.device)
@@ -35,7 +39,7 @@ def evaluate(model: DasModel, images: ImageSet | FileSet, compute: Compute, batc
 
 
 def evaluate_run(run: EvaluationRun, dataset: Dataset, policy: Policy | None) -> None:
-    """Test the checkpoint that ``run`` names through ``policy`` and publish the number and its run record.
+    """Test the checkpoints that ``run`` names and publish the number and its run record.
 
     Raises DasError for a checkpoint that is missing, damaged, or not the one that its run record names.
     """
@@ -43,13 +47,28 @@ def evaluate_run(run: EvaluationRun, dataset: Dataset, policy: Policy | None) ->
         made_from = results.inputs(run)
         device = prepare(run.compute)
         meter = Meter(device)
-        model = load_model(run.trained.checkpoint, policy or Policy.replicate(1), run.consensus).to(device)
-        weights = weights_digest(model)
-        if weights != read_json(run.trained.number)["digests"]["weights"]:
-            raise DasError(f"{run.trained.checkpoint}: its weights are not those that {run.trained.number} tells of")
+        learned = None
+        if run.how.ensemble_of:
+            model: Any = Ensemble([trusted(member) for member in run.weights]).to(device)
+        else:
+            model = trusted(run.trained, policy or Policy.replicate(1), run.consensus).to(device)
+        if run.how.averaging and run.learner:
+            learner = trusted(run.learner, policy, run.consensus).to(device)
+            learned = averaging.learn(run, learner, dataset)
+            model.network.consensus = averaging.WeightedFrames(learned.weights).to(device)
         tested = evaluate(model, dataset.test, run.compute, batch_size=4 * run.recipe.batch_size)
         curves = {"test_epoch": [run.trained.epochs], "test_loss": [tested["loss"]]}
         curves[f"test_{model.metric}"] = [tested[model.metric]]
-        record = meter.record()
-        content = number(run, model, dataset, curves=curves, tested=tested, train_frames=0, weights=weights)
+        digests = [weights_digest(member) for member in getattr(model, "members", [model])]
+        weights, record = digests[0] if len(digests) == 1 else digest(digests, full=True), meter.record()
+        also = {"averaging": learned.document()} if learned else {}
+        content = number(run, model, dataset, curves=curves, tested=tested, train_frames=0, weights=weights, also=also)
         results.publish(run, {"number": content}, made_from, record)
+
+
+def trusted(run: TrainingRun, policy: Policy | None = None, consensus: str | None = None) -> DasModel:
+    """`load_model` of a run's checkpoint. Raises DasError where its weights are not those that its number tells of."""
+    model = load_model(run.checkpoint, policy, consensus)
+    if weights_digest(model) != read_json(run.number)["digests"]["weights"]:
+        raise DasError(f"{run.checkpoint}: its weights are not those that {run.number} tells of")
+    return model

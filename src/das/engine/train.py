@@ -17,6 +17,7 @@ from das.engine.augmentation_search import search
 from das.engine.checkpoint import checkpoint, weights_digest
 from das.engine.device import arithmetic, prepare
 from das.engine.evaluate import evaluate
+from das.engine.holdout import held_out
 from das.engine.lr_schedules import learning_rate
 from das.engine.progress import Epochs
 from das.engine.provenance import Meter
@@ -99,6 +100,8 @@ def fit(
     steps = augment.build([*run.data.augment, *how.augment], len(dataset.classes))
     modules = nn.ModuleList(step.to(device) for step in steps if isinstance(step, nn.Module))
     training, judge, judged = dataset.train, "test", dataset.test
+    if how.held_out:
+        training = training.subset(held_out(run, dataset)[0])
     if recipe.validation:
         kept, held = splits.holdout(training.strata, recipe.validation, *paired, "validation")
         if not len(held):
@@ -106,7 +109,7 @@ def fit(
                 f"recipes.{run.data.recipe}.validation: {recipe.validation} of {len(training)} training images is none"
             )
         training, judge, judged = training.subset(kept), "validation", training.subset(held)
-    train_batches = Batches(training, recipe.batch_size, steps, device=device, drop_last=True)
+    train_batches = Batches(training, recipe.batch_size, steps, device=device, drop_last=True, copies=how.copies)
     if not len(train_batches):
         raise DasError(
             f"recipes.{run.data.recipe}.batch_size: is {recipe.batch_size}, but {run.dataset} has "
@@ -128,6 +131,7 @@ def fit(
 
     def test(images: ImageSet | FileSet) -> tuple[dict[str, Any], float]:
         """The model's scores, and the seconds that they took on the device."""
+        objective.before_test()
         before = meter.state()["device_s"]
         scores = evaluate(model, images, run.compute, batch_size=4 * recipe.batch_size)
         return scores, meter.state()["device_s"] - before
@@ -190,7 +194,9 @@ def fit(
         model.network.load_state_dict(best["weights"])
         tested, test_device_s = test(dataset.test)
         note("test", best["epoch"], tested)
-    train_frames = run.epochs * len(train_batches) * recipe.batch_size * model.policy.frames * objective.passes
+    objective.before_test()
+    images_read = run.epochs * len(train_batches) * recipe.batch_size * how.copies
+    train_frames = images_read * model.policy.frames * objective.passes
     record = meter.record()
     record["cost"]["test_device_s"] = round(test_device_s, 3)
     return Fitted(model, curves, tested, train_frames, record | ({"augmentation_search": searches} if searches else {}))

@@ -10,6 +10,7 @@ from das.errors import DasError
 from das.models.attention import insert_cbam
 from das.models.ghostnet import GhostNet
 from das.models.heads import insert_spp
+from das.models.reach import dilate, enlarge_kernels
 from das.models.resnet import SmallResNet
 from das.models.wide_resnet import WideResNet
 from das.study import registry
@@ -83,18 +84,21 @@ def timm(in_channels: int, member: str, pretrained: bool = False) -> nn.Module:
 def build_backbone(name: str, in_channels: int, *, pretrained: bool, options: Mapping) -> nn.Module:
     """Make the network called ``name``: images (N, in_channels, H, W) -> logits of its own number of classes.
 
-    ``options``: ``attention: cbam`` and ``pooling: spp`` for any network they fit, ``width`` and ``stem_stride`` for
-    resnet8 and resnet20. ``pretrained`` takes ImageNet weights through the library's weights API; a network of one's
-    own whose facts say ``pretrained`` is told. DasError for unknown names and options, and for weights that do not
-    exist or cannot be fetched.
+    ``options``: ``attention: cbam``, ``pooling: spp`` and ``receptive_field: dilated`` or ``large_kernels`` for any
+    network they fit, ``width`` and ``stem_stride`` for resnet8 and resnet20. ``pretrained`` takes ImageNet weights
+    through the library's weights API; a network of one's own whose facts say ``pretrained`` is told. DasError for
+    unknown names and options, and for weights that do not exist or cannot be fetched.
     """
     entry = registry.lookup("network", name)
     options = entry.check(options)
-    attention, pooling = (None, None) if entry.own else (options.pop(key, None) for key in ("attention", "pooling"))
+    common = ("attention", "pooling", "receptive_field")
+    attention, pooling, field = (None, None, None) if entry.own else (options.pop(key, None) for key in common)
     facts = {key: entry.facts[key] for key in ("member",) if key in entry.facts}
     if pretrained and not entry.facts.get("pretrained"):
         raise DasError(f"pretrained: {name} has no ImageNet weights; those of torchvision and timm have some")
     network = entry.load()(in_channels, **facts, **options, **({"pretrained": True} if pretrained else {}))
+    if field:
+        dilate(network) if field == "dilated" else enlarge_kernels(network)
     if attention:
         insert_cbam(network)
     if pooling:

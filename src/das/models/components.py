@@ -2,7 +2,8 @@
 
 Facts of a network: ``member``, its name in the library that builds it; ``pretrained``, whether ImageNet weights exist;
 ``requires``, a package that must be installed. Facts of a fusion: ``place``, the convolution of a residual branch that
-it goes to: `first`, `last`, or `last_3x3`; ``sparse``, whether it goes to every second block of deep networks.
+it goes to: `first`, `last`, or `last_3x3`; ``sparse``, whether it goes to every second block of deep networks;
+``tiled``, whether it goes nowhere, because the network reads all frames as one image.
 """
 
 from typing import Annotated, Literal
@@ -15,6 +16,11 @@ from das.study.values import AtLeast2, Count
 _COMMON = {
     "attention": Option(Literal["cbam"] | None, None, "cbam: after the last norm of every residual block"),
     "pooling": Option(Literal["spp"] | None, None, "spp: spatial pyramid pooling for global average pooling"),
+    "receptive_field": Option(
+        Literal["dilated", "large_kernels"] | None,
+        None,
+        "dilated: no stride in the last two stages, dilation 2 and 4; large_kernels: 5x5 for 3x3 in residual blocks",
+    ),
 }
 _SMALL = {"width": Option(Count, 16, "channels of the first stage")}
 
@@ -121,9 +127,19 @@ COMPONENTS = [
         },
         place="last_3x3",
     ),
+    Entry(
+        "fusion",
+        "tiled",
+        "das.models.fusion:without",
+        "frames side by side as one image (Fan et al. 2021)",
+        facts={"tiled": True},
+    ),
     _consensus("mean_logits", "MeanLogits", "mean of the frames' logits"),
     _consensus("mean_probabilities", "MeanProbabilities", "mean of the frames' probabilities"),
     _consensus("middle_frame", "MiddleFrame", "the untouched frame alone"),
+    _consensus("most_confident", "MostConfident", "the frame whose prediction is the most certain"),
+    _consensus("max_features", "MaxFeatures", "maximum of the frames' features (TI-pooling, Laptev et al. 2016)"),
+    _consensus("mean_features", "MeanFeatures", "mean of the frames' features"),
     _consensus("learned_weights", "LearnedWeights", "mean of the logits with learned weights"),
     _dense("aligned_mean", "frames brought back into register with the image, and averaged"),
     _dense("mean_logits", "mean of the frames' logits as they come (casarinsof/TRAS)"),

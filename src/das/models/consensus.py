@@ -37,6 +37,36 @@ class MiddleFrame(Consensus):
         return logits[:, logits.shape[1] // 2]
 
 
+class MostConfident(Consensus):
+    """Logits of the frame whose highest probability is the highest; of equals, the first."""
+
+    def forward(self, logits: Tensor) -> Tensor:
+        chosen = logits.softmax(dim=-1).amax(dim=-1).argmax(dim=1)
+        return logits[torch.arange(len(logits), device=logits.device), chosen]
+
+
+class PooledFeatures(MiddleFrame):
+    """One of the video's features (B, T, F) -> (B, F), by ``pool``, before the classifier: its logits are every
+    frame's."""
+
+    def pool(self, features: Tensor) -> Tensor:
+        raise NotImplementedError
+
+
+class MaxFeatures(PooledFeatures):
+    """Element-wise maximum of the frames' features: TI-pooling (Laptev et al. 2016, arXiv 1604.06318)."""
+
+    def pool(self, features: Tensor) -> Tensor:
+        return features.amax(dim=1)
+
+
+class MeanFeatures(PooledFeatures):
+    """Mean of the frames' features."""
+
+    def pool(self, features: Tensor) -> Tensor:
+        return features.mean(dim=1)
+
+
 class LearnedWeights(Consensus):
     """Weighted mean of the frames' logits; the weights are a softmax of T parameters that start equal."""
 

@@ -1,10 +1,14 @@
 """The end of a classification network: pooling and the last linear layer."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from das.errors import DasError
+
+Pool = Callable[[Tensor], Tensor]
 
 
 class SpatialPyramidPooling(nn.Module):
@@ -34,18 +38,26 @@ def insert_spp(network: nn.Module) -> None:
 
 
 class Classifier(nn.Linear):
-    """Dropout with probability ``dropout``, then a linear layer; its state is the linear layer's."""
+    """Dropout with probability ``dropout``, then a linear layer; its state is the linear layer's.
 
-    def __init__(self, in_features: int, num_classes: int, dropout: float):
+    With ``pool``, (B, T, F) -> (B, F), it reads one of the features of each video's ``frames`` T, which follow each
+    other in the batch, and gives every frame the same logits.
+    """
+
+    def __init__(self, in_features: int, num_classes: int, dropout: float, pool: Pool | None = None):
         super().__init__(in_features, num_classes)
-        self.dropout = dropout
+        self.dropout, self.pool, self.frames = dropout, pool, 1
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(F.dropout(x, self.dropout, self.training))
+        if self.pool is not None:
+            x = self.pool(x.unflatten(0, (-1, self.frames)))
+        logits = super().forward(F.dropout(x, self.dropout, self.training))
+        return logits if self.pool is None else logits.repeat_interleave(self.frames, 0)
 
 
-def replace_classifier(network: nn.Module, num_classes: int, dropout: float) -> None:
-    """Give ``network`` a new last linear layer. ``dropout`` is the only dropout before it: the network's own is off.
+def replace_classifier(network: nn.Module, num_classes: int, dropout: float, pool: Pool | None = None) -> None:
+    """Give ``network`` a new last linear layer, which reads what ``pool`` makes of a video's features (`Classifier`).
+    ``dropout`` is the only dropout before it: the network's own is off.
 
     DasError for a network without a linear layer."""
     for module in network.modules():
@@ -55,4 +67,4 @@ def replace_classifier(network: nn.Module, num_classes: int, dropout: float) -> 
     if not linear:
         raise DasError(f"network: {type(network).__name__} has no linear layer whose outputs could be the classes")
     name, last = linear[-1]
-    network.set_submodule(name, Classifier(last.in_features, num_classes, dropout))
+    network.set_submodule(name, Classifier(last.in_features, num_classes, dropout, pool))

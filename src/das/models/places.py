@@ -87,7 +87,7 @@ def insert_fusion(
     """
     entry = registry.lookup("fusion", fusion)
     options = entry.check(options)
-    if fusion == "none":
+    if fusion == "none" or entry.facts.get("tiled"):
         return []
     places = default_places(network, entry) if places is None else list(places)
     convs = {name: module for name, module in network.named_modules() if isinstance(module, nn.Conv2d)}

@@ -249,6 +249,8 @@ def segmenter(
     the only one, before the classes; ``dilation`` `even` is `Body`'s ``evenly``. DasError for unknown names, options
     that nothing takes, networks without a place for the fusion, and networks whose features a head cannot read.
     """
+    if registry.lookup("fusion", fusion).facts.get("tiled"):
+        raise DasError(f"fusion: {fusion!r} makes one image of all frames; a segmentation network reads each by itself")
     network = build_backbone(name, in_channels, pretrained=pretrained, options=backbone_options or {})
     body = Body(network, in_channels, output_stride, evenly=dilation == "even")
     places = insert_fusion(body, fusion, frames, fusion_options or {}, places)

@@ -1,5 +1,6 @@
 """A 2D network that reads videos."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -9,8 +10,9 @@ from das.errors import DasError
 from das.models.backbones import build_backbone
 from das.models.consensus import build_consensus
 from das.models.fusion import TemporalFusion
-from das.models.heads import replace_classifier
+from das.models.heads import Classifier, replace_classifier
 from das.models.places import insert_fusion
+from das.study import registry
 
 
 class FrameNetwork(nn.Module):
@@ -26,7 +28,11 @@ class FrameNetwork(nn.Module):
         self.frames = frames
         self.in_channels = in_channels
         self.places = list(places)
-        self._fusions = [module for module in network.modules() if isinstance(module, TemporalFusion)]
+        self._across = [module for module in network.modules() if isinstance(module, TemporalFusion | Classifier)]
+
+    def laid_out(self, videos: Tensor) -> Tensor:
+        """What the 2D network reads of videos (B, T, C, H, W): every frame, (B*T, C, H, W)."""
+        return videos.flatten(0, 1)
 
     def read(self, videos: Tensor, frames: int):
         """The network's output for videos (B, T, C, H, W) folded to frames (B*T, C, H, W), with fusion across T.
@@ -41,10 +47,10 @@ class FrameNetwork(nn.Module):
             )
         if not videos.is_floating_point():
             raise DasError(f"video model: videos of {videos.dtype}; it reads floating-point numbers")
-        for module in self._fusions:
+        for module in self._across:
             module.frames = frames
         try:
-            return self.network(videos.flatten(0, 1).contiguous(memory_format=torch.channels_last))
+            return self.network(self.laid_out(videos).contiguous(memory_format=torch.channels_last))
         except ValueError as error:
             if "more than 1 value per channel" not in str(error):
                 raise
@@ -71,8 +77,29 @@ class VideoModel(FrameNetwork):
 
     def frame_logits(self, videos: Tensor, frames: int | None = None) -> Tensor:
         """Videos (B, T, C, H, W) -> logits of each frame (B, T, K); ``frames`` and errors as in ``forward``."""
-        frames = self.frames if frames is None else frames
-        return self.read(videos, frames).unflatten(0, (-1, frames))
+        return self.read(videos, self.frames if frames is None else frames).unflatten(0, (len(videos), -1))
+
+
+class TiledModel(VideoModel):
+    """The frames side by side as one larger image (Fan et al. 2021, arXiv 2106.14104): spatial in place of temporal
+    fusion. There is one prediction, so ``frame_logits`` are (B, 1, K)."""
+
+    def laid_out(self, videos: Tensor) -> Tensor:
+        return tiled(videos)
+
+
+def tiled(videos: Tensor) -> Tensor:
+    """Videos (B, T, C, H, W) as images (B, C, rows * H, columns * W), frames row by row.
+
+    There are as many columns as the root of T, rounded up, and as few rows as hold the frames; places without a frame
+    are zero.
+    """
+    frames = videos.shape[1]
+    columns = math.isqrt(frames - 1) + 1
+    rows = -(-frames // columns)
+    empty = videos.new_zeros(len(videos), rows * columns - frames, *videos.shape[2:])
+    grid = torch.cat([videos, empty], 1).unflatten(1, (rows, columns))
+    return grid.permute(0, 3, 1, 4, 2, 5).flatten(4, 5).flatten(2, 3)
 
 
 def video_model(
@@ -101,7 +128,9 @@ def video_model(
         raise DasError(f"dropout: {dropout} is outside [0, 1)")
     if isinstance(network, str):
         network = build_backbone(network, in_channels, pretrained=pretrained, options=backbone_options or {})
-    replace_classifier(network, num_classes, dropout)
+    fused = build_consensus(consensus, frames)
+    replace_classifier(network, num_classes, dropout, getattr(fused, "pool", None))
     places = insert_fusion(network, fusion, frames, fusion_options or {}, places)
-    model = VideoModel(network, frames, in_channels, places, build_consensus(consensus, frames))
+    kind = TiledModel if registry.lookup("fusion", fusion).facts.get("tiled") else VideoModel
+    model = kind(network, frames, in_channels, places, fused)
     return model.to(memory_format=torch.channels_last)

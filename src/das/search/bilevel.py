@@ -3,6 +3,7 @@ architecture on the other, in turn; then the selection. The test set is not used
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -21,8 +22,10 @@ from das.engine.resume import ResumeState, random_state, set_random_state
 from das.errors import DasError
 from das.search.architect import Batch, first_order, second_order
 from das.search.relaxation import noise_like
+from das.search.smoothing import radius, smoothed
 from das.study import registry
 from das.study.runs import SearchRun
+from das.study.schema import Smoothing
 from das.video.cell import Cell, Relaxed
 from das.video.policy import Policy
 
@@ -154,7 +157,12 @@ class BilevelSearch:
         pairs = self._pairs(("weight half", epoch), ("alpha half", epoch))
         for training, validation in epochs.batches(pairs, steps):
             held_out = self._architecture_step(training, validation, drawn(), learns)
-            loss = self._weight_step(self.optimizer, training, self._fixed(drawn()))
+            fixed = self._fixed(drawn())
+            if smoothing := self.settings.smooth:
+                size = radius(smoothing, epoch, self.settings.epochs)
+                weights = self.cell.weights().detach()
+                fixed = Relaxed(self.cell, self._smoothed(smoothing, weights, training, size, draws))
+            loss = self._weight_step(self.optimizer, training, fixed)
             totals += torch.stack([loss, *held_out])
         train_loss, val_loss, val_accuracy = (totals / steps).tolist()
         return train_loss, val_loss, val_accuracy
@@ -197,6 +205,23 @@ class BilevelSearch:
         nn.utils.clip_grad_norm_(optimizer.parameters, self.settings.weights.clip_norm)
         optimizer.step()
         return loss.detach()
+
+    def _smoothed(
+        self, smoothing: Smoothing, weights: Tensor, batch: Batch, size: float, draws: torch.Generator
+    ) -> Tensor:
+        """The candidates' ``weights`` moved by up to ``size``; the training loss is that of evaluation, and nothing
+        else changes."""
+        self.cell.requires_grad_(False)
+        self.model.eval()
+        try:
+            loss_at = partial(self._loss_at, batch)
+            return smoothed(weights, loss_at, smoothing, size, draws)
+        finally:
+            self.model.train()
+            self.cell.requires_grad_(True)
+
+    def _loss_at(self, batch: Batch, weights: Tensor) -> Tensor:
+        return self._loss(batch, Relaxed(self.cell, weights))[0]
 
     def _loss(self, batch: Batch, to_video: ToVideo, weights: Sequence[Tensor] | None = None) -> tuple[Tensor, Tensor]:
         """Mean loss and accuracy (of pixels, for label maps) on ``batch``. A trial with other ``weights`` leaves the

@@ -11,8 +11,8 @@ from pathlib import Path
 from das.errors import DasError
 from das.study import registry, tuning
 from das.study.augmentations import check_dataset, check_method, check_together, read
-from das.study.runs import frames
-from das.study.schema import Range, Study, Tuning
+from das.study.runs import SEEDS, frames
+from das.study.schema import Method, Range, Study, Tuning
 from das.study.sources import fetched
 
 
@@ -25,6 +25,7 @@ def problems(study: Study) -> Iterator[str]:
             return
     impossible = list(_augmentations(study))
     yield from impossible or _tuning(study)
+    yield from _planted(study)
     yield from _splits(study)
     yield from _searches(study)
     yield from _policies(study)
@@ -43,7 +44,11 @@ def _references(study: Study) -> Iterator[str]:
     for name, method in study.methods.items():
         asked += [(f"methods.{name}.{key}", section, [getattr(method, key)])
                   for key, section in (("policy", "policies"), ("weights_of", "methods"),
-                                       ("equal_compute_to", "methods"))]  # fmt: skip
+                                       ("equal_compute_to", "methods"), ("backbone", "backbones"))]  # fmt: skip
+        if method.ensemble_of:
+            asked.append((f"methods.{name}.ensemble_of.method", "methods", [method.ensemble_of.method]))
+        if method.averaging:
+            asked.append((f"methods.{name}.averaging.learned_on", "methods", [method.averaging.learned_on]))
     if study.policy_benchmark:
         asked.append(("policy_benchmark.cell", "cells", [study.policy_benchmark.cell]))
     for key, section, names in asked:
@@ -58,6 +63,11 @@ def _grid(study: Study) -> Iterator[str]:
         names = getattr(study.study, key)
         if len(set(names)) < len(names):
             yield f"study.{key}: is {names}; each should be named once"
+    ensembles = [name for name, method in study.methods.items() if method.ensemble_of]
+    largest = max(study.study.seeds)
+    if ensembles and largest >= SEEDS:
+        why = f"as the members of methods.{ensembles[0]} have seeds that far apart"
+        yield f"study.seeds: has {largest}; should be below {SEEDS}, {why}"
     if study.study.reference not in study.study.methods:
         yield f"study.reference: is {study.study.reference!r}; should be one of study.methods"
 
@@ -300,6 +310,8 @@ def _searches(study: Study) -> Iterator[str]:
             yield f"{key}.relaxation: is 'path', which learns no alpha: order and warmup_epochs have no place in it"
         if search.relaxation != "mixture" and facts.get("mixture"):
             yield f"{key}.selection: is 'perturbation'; it removes operations from a mixture, not {search.relaxation!r}"
+        if search.smooth and search.relaxation != "mixture":
+            yield f"{key}.smooth: moves the weights of a mixture; relaxation {search.relaxation!r} has none"
         if learns and search.warmup_epochs >= search.epochs:
             yield f"{key}.warmup_epochs: is {search.warmup_epochs} of {search.epochs} epochs; alpha would never move"
     if study.policy_benchmark and study.cells[study.policy_benchmark.cell].magnitudes != "grid":
@@ -338,15 +350,89 @@ def _methods(study: Study) -> Iterator[str]:
         key, own = f"methods.{name}", frames(study, method.policy)
         if method.policy is None and method.fusion != "none":
             yield f"{key}.fusion: is {method.fusion!r}; without a policy there is one frame, so it should be 'none'"
-        if method.weights_of:
-            trained = study.methods[method.weights_of]
-            if trained.weights_of:
-                yield f"{key}.weights_of: is {method.weights_of!r}, which has no weights of its own"
-            if (trained.fusion, trained.fusion_options) != (method.fusion, method.fusion_options):
-                yield f"{key}.fusion: is {method.fusion!r}; should be {trained.fusion!r} as in {method.weights_of!r}"
-            if method.augment or method.equal_compute_to or method.tuned:
-                yield f"{key}: trains nothing (weights_of), so augment, equal_compute_to and tuned have no place in it"
+        if registry.lookup("fusion", method.fusion).facts.get("tiled"):
+            if method.consensus:
+                yield f"{key}.consensus: is {method.consensus!r}; should be null, as tiled frames give one prediction"
+            if registry.lookup("task", study.task).facts["dense"]:
+                yield f"{key}.fusion: is {method.fusion!r}, which makes one image of all frames; not for label maps"
+        own_copies = [entry.name for entry, _ in map(read, method.augment) if entry.facts.get("one_frame")]
+        if own_copies and method.policy:
+            yield f"{key}.policy: is {method.policy!r}; {own_copies[0]} makes its own copies, so it should be null"
+        yield from _tested(study, key, method)
+        if method.equal_compute_to and method.epochs_share != 1:
+            yield f"{key}.epochs_share: is {method.epochs_share:g}; equal_compute_to already says how long it trains"
         if method.equal_compute_to:
             other = study.methods[method.equal_compute_to]
             if own is None or frames(study, other.policy) is None:
                 yield f"{key}.equal_compute_to: needs policies whose number of frames the study states (not files)"
+
+
+TRAINING_ONLY = ("augment", "equal_compute_to", "tuned", "copies", "epochs_share", "held_out")
+
+
+def _tested(study: Study, key: str, method: Method) -> Iterator[str]:
+    """What does not fit in a method that tests other methods' weights, or learns how to average."""
+    default = Method(title="")
+    if not method.trains:
+        given = [name for name in TRAINING_ONLY if getattr(method, name) != getattr(default, name)]
+        if given:
+            how = "weights_of" if method.weights_of else "ensemble_of"
+            yield f"{key}: trains nothing ({how}), so {' and '.join(given)} have no place in it"
+    if method.ensemble_of:
+        yield from _ensemble(study, key, method, method.ensemble_of.method)
+    elif method.weights_of:
+        yield from _same_network(study, f"{key}.weights_of", method.weights_of, method)
+    if method.averaging and not method.weights_of:
+        yield f"{key}.averaging: belongs to a method that tests another one's weights; say which in weights_of"
+    elif method.averaging:
+        learned_on = method.averaging.learned_on
+        yield from _same_network(study, f"{key}.averaging.learned_on", learned_on, method)
+        if study.methods[learned_on].trains and study.methods[learned_on].held_out is None:
+            yield f"{key}.averaging.learned_on: is {learned_on!r}, which trains on all images; give it held_out"
+        if method.policy is None:
+            yield f"{key}.policy: is missing; averaging needs frames to average"
+        if method.consensus:
+            yield f"{key}.consensus: is {method.consensus!r}; averaging takes its place"
+        if registry.lookup("task", study.task).facts["dense"]:
+            yield f"{key}.averaging: learns one weight for each frame and class of an image, not of pixels"
+
+
+def _same_network(study: Study, key: str, name: str, method: Method) -> Iterator[str]:
+    """What keeps ``method`` from reading the weights of the method called ``name``."""
+    trained = study.methods[name]
+    if not trained.trains:
+        yield f"{key}: is {name!r}, which has no weights of its own"
+    for what in ("fusion", "fusion_options", "backbone"):
+        if getattr(trained, what) != getattr(method, what):
+            place = key.split(".averaging")[0].removesuffix(".weights_of")
+            yield f"{place}.{what}: is {getattr(method, what)!r}; should be {getattr(trained, what)!r} as in {name!r}"
+
+
+def _ensemble(study: Study, key: str, method: Method, member: str) -> Iterator[str]:
+    default = Method(title="")
+    given = [
+        k
+        for k in ("policy", "fusion", "consensus", "backbone", "weights_of")
+        if getattr(method, k) != getattr(default, k)
+    ]
+    if given:
+        yield f"{key}: is an ensemble, whose members say {' and '.join(given)} themselves"
+    if not study.methods[member].trains:
+        yield f"{key}.ensemble_of.method: is {member!r}, which has no weights of its own"
+
+
+def _planted(study: Study) -> Iterator[str]:
+    """Nuisances that leave their canvas, or that the data set has no place for."""
+    for name, data in study.datasets.items():
+        if data.planted is None:
+            continue
+        key = f"datasets.{name}.planted"
+        if registry.lookup("task", data.task).facts["dense"]:
+            yield f"{key}: moves images, not label maps; should be of a classification data set"
+        elif data.entry.facts.get("streams") or data.options.get("stream"):
+            yield f"{key}: needs images in memory; reader {data.reader!r} reads them from files when they are asked for"
+        yield from (f"{key}.{field}: {problem}" for field, problem in data.planted.problems(_longest(data.read_size)))
+
+
+def _longest(size: int | list[int] | None) -> int | None:
+    return max(size) if isinstance(size, list) else size

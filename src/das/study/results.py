@@ -25,6 +25,7 @@ from das.study.runs import (
     data_of,
     digest,
     of_study,
+    part,
     tunings_of,
 )
 from das.study.schema import Dataset, Study
@@ -49,8 +50,8 @@ def inputs(run: Run) -> dict[str, str]:
             raise DasError(f"{run.data.folder}: is not fetched; do so with `das fetch {run.dataset}`")
         found["files"] = files
     for role, other in run.reads.items():
-        require(other, role)
-        found[role] = sha256(other.files[role])
+        require(other, part(role))
+        found[role] = sha256(run.read_files[role])
     if isinstance(run, PolicyRun) and run.source.path:
         if not Path(run.source.path).is_file():
             raise DasError(f"policies.{run.policy}.path: {run.source.path} is not there; should be a policy file")
@@ -189,8 +190,8 @@ def fault(run: Run, look: Look | None = None, only: str | None = None) -> str | 
         if found is not None and digests.get(role) != found:
             return "was made from other images" if role == "files" else f"was made from another {role}"
     for role, other in run.reads.items():
-        if other.files[role].is_file() and (why := fault(other, look, only=role)):
-            return f"{other.files[role]}, which it was made from, {why}"
+        if run.read_files[role].is_file() and (why := fault(other, look, only=part(role))):
+            return f"{run.read_files[role]}, which it was made from, {why}"
     return None
 
 
@@ -199,8 +200,8 @@ def _inputs_now(run: Run, look: Look) -> dict[str, str | None]:
     found: dict[str, str | None] = {}
     if run.uses_data:
         found["files"] = look.fingerprint(run.data)
-    for role, other in run.reads.items():
-        found[role] = look.hash(other.files[role]) if other.files[role].is_file() else None
+    for role, path in run.read_files.items():
+        found[role] = look.hash(path) if path.is_file() else None
     if isinstance(run, PolicyRun) and run.source.path:
         found["path"] = look.hash(Path(run.source.path)) if Path(run.source.path).is_file() else None
     return found
@@ -219,7 +220,10 @@ def card_fault(path: Path, data: Dataset, look: Look) -> str | None:
 def card_source(data: Dataset, look: Look | None = None) -> dict[str, str | None]:
     """What a data set's card is made from: what its reader is told, and its files."""
     files = fingerprint(data) if look is None else look.fingerprint(data)
-    return {"reader": digest({"reader": data.reader, "options": data.options}), "files": files}
+    told = {"reader": data.reader, "options": data.options}
+    if data.planted:
+        told |= {"planted": data.planted.settings()}
+    return {"reader": digest(told), "files": files}
 
 
 def card_path(study: Study, dataset: str, seed: int) -> Path:
@@ -308,15 +312,20 @@ def everything(study: Study) -> Iterable[Run]:
     """All runs of the study's grid, each after those it reads: policies, trainings, evaluations, tunings."""
     methods = of_study(study)
     found: dict[Path, Run] = {}
-    for run in methods:
-        for one in (run.made_by, run.trained.made_by):
-            if one:
-                found.setdefault(one.main, one)
-    for run in sorted((other for method in methods for other in (method.trained, method)), key=_evaluations_last):
+    trained_and_tested = [other for method in methods for other in (*_read_by(method), method)]
+    for run in trained_and_tested:
+        if run.made_by:
+            found.setdefault(run.made_by.main, run.made_by)
+    for run in sorted(trained_and_tested, key=_evaluations_last):
         found.setdefault(run.main, run)
     for tuning in tunings_of(study):
         found.setdefault(tuning.main, tuning)
     return found.values()
+
+
+def _read_by(run: MethodRun) -> list[MethodRun]:
+    """The trainings whose weights a method reads."""
+    return [other for other in run.reads.values() if isinstance(other, MethodRun)]
 
 
 def _evaluations_last(run: MethodRun) -> bool:

@@ -39,6 +39,11 @@ def digest(settings: Any, full: bool = False) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[: None if full else 16]
 
 
+def part(role: str) -> str:
+    """The role among its run's own files of a file that another run reads (`Run.reads`)."""
+    return role.partition(" ")[0]
+
+
 @dataclass(frozen=True, eq=False)
 class Run:
     """One piece of work of a study: a data set, a backbone and a seed, and what is done with them.
@@ -85,8 +90,13 @@ class Run:
 
     @property
     def reads(self) -> dict[str, "Run"]:
-        """The runs whose files this one reads, by the role of the file."""
+        """The runs whose files this one reads, by the role of the file; a number after it tells several apart."""
         return {}
+
+    @property
+    def read_files(self) -> dict[str, Path]:
+        """The files of other runs that this one reads, by the roles of `reads`."""
+        return {role: other.files[part(role)] for role, other in self.reads.items()}
 
     @property
     def uses_data(self) -> bool:
@@ -313,8 +323,13 @@ class MethodRun(Run):
 
     @property
     def trained(self) -> "TrainingRun":
-        """The run whose weights are tested."""
+        """The run whose weights are tested; of an ensemble, the first member."""
         raise NotImplementedError
+
+    @property
+    def held_out(self) -> float:
+        """The share of the training images that a training leaves out."""
+        return self.how.held_out or 0.0
 
     @property
     def components(self) -> Iterator[tuple[str, str]]:
@@ -350,16 +365,25 @@ class TrainingRun(MethodRun):
 
 @dataclass(frozen=True, eq=False)
 class EvaluationRun(MethodRun):
-    """A test of another run's weights through this one's policy."""
+    """A test of other runs' weights: one's through this run's policy, or an ensemble's, each through its own.
 
-    weights: TrainingRun
+    ``learner`` is the run on whose held-out images the averaging of frames is learned, None where nothing is.
+    """
+
+    weights: tuple[TrainingRun, ...]
+    learner: TrainingRun | None
 
     kind = "evaluation"
     command = "evaluate"
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        return super().settings | {"weights": self.weights.settings}
+        found = super().settings | {"weights": self.trained.settings}
+        if len(self.weights) > 1:
+            found |= {"members": len(self.weights)}
+        if self.how.averaging and self.learner:
+            found |= {"averaging": self.how.averaging.settings() | {"learned_on": self.learner.settings}}
+        return found
 
     @property
     def files(self) -> dict[str, Path]:
@@ -367,11 +391,13 @@ class EvaluationRun(MethodRun):
 
     @property
     def trained(self) -> TrainingRun:
-        return self.weights
+        return self.weights[0]
 
     @property
     def reads(self) -> dict[str, Run]:
-        return super().reads | {"checkpoint": self.weights}
+        others = [*self.weights, *([self.learner] if self.learner else [])]
+        checkpoints = {f"checkpoint {place}" if place else "checkpoint": run for place, run in enumerate(others)}
+        return super().reads | checkpoints
 
 
 @dataclass(frozen=True, eq=False)
@@ -435,6 +461,7 @@ def of_method(
     require(study, datasets=dataset, backbones=backbone, methods=method)
     recipe, how = _settings(study, dataset, backbone, method, tuned)
     common = _common(study, dataset, backbone, seed) | {
+        "net": study.backbones[how.backbone or backbone],
         "recipe": recipe,
         "method": method,
         "how": how,
@@ -442,10 +469,18 @@ def of_method(
         "consensus": how.consensus or registry.lookup("task", study.datasets[dataset].task).facts["consensus"],
         "epochs": _epochs(study, dataset, backbone, method, tuned),
     }
-    if how.weights_of:
-        weights = of_method(study, dataset, backbone, how.weights_of, seed, tuned).trained
-        return EvaluationRun(**common | {"recipe": weights.recipe}, weights=weights)
-    return TrainingRun(**common)
+    if how.trains:
+        return TrainingRun(**common)
+
+    def trained(name: str, member: int = 0) -> TrainingRun:
+        return of_method(study, dataset, backbone, name, int(seed) + member * SEEDS, tuned).trained
+
+    if how.ensemble_of:
+        weights = tuple(trained(how.ensemble_of.method, member) for member in range(how.ensemble_of.members))
+    else:
+        weights = (trained(str(how.weights_of)),)
+    learner = trained(how.averaging.learned_on) if how.averaging else None
+    return EvaluationRun(**common | {"recipe": weights[0].recipe}, weights=weights, learner=learner)
 
 
 def of_tuning(study: Study, dataset: str, backbone: str, method: str) -> TuningRun:
@@ -533,11 +568,12 @@ def _settings(study: Study, dataset: str, backbone: str, method: str, tuned: boo
 
 
 def _epochs(study: Study, dataset: str, backbone: str, method: str, tuned: bool) -> int:
-    """The recipe's epochs, or as many as train the frames of the method named by equal_compute_to."""
+    """The recipe's epochs, the method's share of them, or as many as train the frames of the method named by
+    equal_compute_to."""
     how = study.methods[method]
     recipe, _ = _settings(study, dataset, backbone, how.equal_compute_to or method, tuned)
     if how.equal_compute_to is None:
-        return recipe.epochs
+        return max(1, round(recipe.epochs * how.epochs_share))
     theirs, ours = frames(study, study.methods[how.equal_compute_to].policy), frames(study, how.policy)
     if theirs is None or ours is None:
         raise DasError("equal_compute_to: needs policies whose number of frames the study states (not files)")

@@ -5,6 +5,7 @@ and are no part of a run's settings. Fields that came later (`LATER`) are part o
 something, so that what was finished before them still stands.
 """
 
+from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -63,6 +64,46 @@ Augmentations = Annotated[
 ]
 
 
+class Planted(Section):
+    """A nuisance whose answer is known: every image of a data set, training and test alike, transformed once by chance.
+
+    Image number i of a split draws evenly from ``range``, in the operation's unit (zooms by their logarithm), from the
+    reader's name, the split and i alone: whatever the strength and whichever images are used, the draws are the same.
+    """
+
+    operation: Literal["rotate", "translate_x", "translate_y", "zoom"] = Field(description="as in policies")
+    range: Positive | Annotated[tuple[float, float], Field(strict=False)] = Field(
+        description="lowest and highest: degrees, shares of the planted image's side, or factors; or one number r for "
+        "[-r, r], of zooms for [1 / r, r]",
+    )
+    canvas: Count | None = Field(None, description="side of the black canvas the image is centered on first, pixels")
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Lowest and highest magnitude."""
+        if isinstance(self.range, tuple):
+            return self.range
+        return (1 / self.range, self.range) if self.operation == "zoom" else (-self.range, self.range)
+
+    def problems(self, side: int | None) -> Iterator[tuple[str, str]]:
+        """(key, what is wrong) for images of ``side`` pixels (None: not known). Corners that turn out do not count."""
+        low, high = self.bounds
+        found = f"is [{low:g}, {high:g}]"
+        if not low < high or (self.operation == "zoom" and low <= 0):
+            above = "two numbers above 0" if self.operation == "zoom" else "two numbers"
+            yield "range", f"{found}; should be {above}, the lower one first"
+        elif self.operation == "rotate" and max(-low, high) > 180:
+            yield "range", f"{found} degrees; should stay within -180 and 180"
+        elif side is not None and (canvas := self.canvas or side) < side:
+            yield "canvas", f"is {canvas} pixels; should be at least the image's side of {side}"
+        elif side is not None and self.operation != "rotate":
+            zooms = self.operation == "zoom"
+            reached, most = (high, canvas / side) if zooms else (max(-low, high), (canvas - side) / 2 / canvas)
+            if reached > most:
+                leaves = f"an image of {side} pixels leaves its canvas of {canvas}"
+                yield "range", f"{found}; {leaves} beyond {most:.3g}, so make canvas larger or range smaller"
+
+
 class SourceFile(Section):
     """Where a data set's file comes from and what tells that it is the right one; null: not known."""
 
@@ -88,6 +129,7 @@ class Dataset(Section):
     )
     recipe: Name = Field(description="a name from `recipes`")
     augment: Augmentations = Field([], description="of training images only, before the video")
+    planted: Planted | None = Field(None, description="a known nuisance put into training and test images alike")
 
     @property
     def folder(self) -> str | None:
@@ -105,6 +147,13 @@ class Dataset(Section):
 
     @property
     def size(self) -> int | list[int] | None:
+        """The side, or height and width, that images have; None where only the files tell."""
+        if self.planted and self.planted.canvas:
+            return self.planted.canvas
+        return self.read_size
+
+    @property
+    def read_size(self) -> int | list[int] | None:
         """The side, or height and width, that images are read at; None where only the files tell."""
         size = self.options.get("size", self.entry.facts.get("size"))
         if size is None and "size" in self.entry.options:
@@ -226,6 +275,17 @@ class WeightOptimizer(Section):
     clip_norm: Positive = Field(5.0, description="of the gradient")
 
 
+class Smoothing(Section):
+    """SmoothDARTS (Chen & Hsieh 2020, arXiv 2002.05283): before each weight step the candidates' weights are moved
+    within a cube around softmax(alpha), which grows linearly over the epochs; then each edge's are made to sum to 1."""
+
+    kind: Literal["random", "adversarial"] = Field(description="by chance, or to where the training loss is higher")
+    radius: tuple[NonNegative, NonNegative] = Field(
+        (0.03, 0.3), strict=False, description="half the cube's side in the first and the last epoch"
+    )
+    steps: Count = Field(7, description="of projected gradient ascent, each of 2 radius / steps; of kind `adversarial`")
+
+
 class Search(Section):
     """How a policy is searched, on two halves of the training set: weights are trained on one, all else on the other.
 
@@ -241,6 +301,7 @@ class Search(Section):
     alpha: AlphaOptimizer = Field(AlphaOptimizer(), description="Adam on alpha")
     weights: WeightOptimizer = Field(WeightOptimizer(), description="SGD on the network's weights")
     order: Literal["first", "second"] = Field("first", description="of the gradient of alpha (DARTS)")
+    smooth: Smoothing | None = Field(None, description="move the candidates' weights before each weight step")
     warmup_epochs: NonNegativeInt = Field(0, description="first epochs, in which alpha stays as it is")
     selection: str = Field("argmax", description="how the policy is read off the search")
     tune_epochs: Count | None = Field(None, description="after each decision of perturbation, each tournament round")
@@ -275,10 +336,42 @@ class PolicyBenchmark(Section):
     training_seeds: list[NonNegativeInt] = Field(min_length=2, description="two tell retraining noise")
 
 
+class Ensemble(Section):
+    """Networks that differ in seed, their probabilities averaged: those of ``method`` with the seeds s, s + 1000,
+    s + 2000, ... for seed s. So the first one is the run that the method's own row has, and no two share a member."""
+
+    method: Name = Field(description="whose networks; each looks through its own policy")
+    members: AtLeast2 = Field(description="networks; M of them cost M times the training and the test of one")
+
+
+class Averaging(Section):
+    """Learned test-time averaging (Shanmugam et al. 2021, arXiv 2011.11156): one weight for each frame of the policy,
+    or one for each frame and class, whichever has the higher accuracy on images that neither was learned on.
+
+    Both are learned by SGD from equal weights, kept at 0 or above, on the logits of one half of the images that
+    ``learned_on`` held out from its training, and compared on the other half.
+    """
+
+    learned_on: Name = Field(description="a method with `held_out`, whose network makes the logits to learn from")
+    lr: Positive = Field(0.01, description="of SGD")
+    momentum: Below1 = Field(0.9, description="of SGD")
+    weight_decay: NonNegative = Field(1e-4, description="of SGD")
+    batch_size: Count = Field(32, description="images in a step")
+    epochs: tuple[Count, Count] = Field(
+        (20, 30), strict=False, description="of the weights for frames, and of those for frames and classes"
+    )
+
+    def settings(self) -> dict[str, Any]:
+        return self.model_dump(exclude={"learned_on"})
+
+
 class Method(Section):
     """What is trained and tested: a policy (none: one untouched frame), a fusion, a consensus, augmentations."""
 
-    LABELS = frozenset({"title", "policy", "weights_of", "equal_compute_to", "tuned"})
+    LABELS = frozenset(
+        {"title", "policy", "weights_of", "equal_compute_to", "tuned"}
+        | {"backbone", "epochs_share", "ensemble_of", "averaging"}
+    )
 
     title: str = Field(description="as tables and figures call it")
     policy: Name | None = Field(None, description="a name from `policies`; null: one untouched frame")
@@ -288,9 +381,23 @@ class Method(Section):
     augment: Augmentations = Field([], description="after the data set's own, before the video")
     weights_of: Name | None = Field(None, description="test that method's weights on this policy's frames; no training")
     equal_compute_to: Name | None = Field(None, description="train as many frames as that method does")
+    backbone: Name | None = Field(None, description="a name from `backbones`, in place of the grid's")
+    copies: Count = Field(
+        1, description="of each image in a batch, each augmented by itself (batch augmentation, Hoffer et al. 2020)"
+    )
+    epochs_share: Positive = Field(1.0, description="times the recipe's epochs")
+    held_out: Part | None = Field(None, description="share of the training images, of every class, not trained on")
+    averaging: Averaging | None = Field(None, description="learn how a test averages the policy's frames")
+    ensemble_of: Ensemble | None = Field(None, description="average several networks' probabilities; no training")
+
     tuned: dict[Name, dict[Name, dict[str, Any]]] = Field(
         {}, description="data set: {backbone: {path: value}}, as tuning chose it; paths as in `tuning.grids`"
     )
+
+    @property
+    def trains(self) -> bool:
+        """Whether the method has weights of its own."""
+        return self.weights_of is None and self.ensemble_of is None
 
 
 class Range(Section):
@@ -368,3 +475,4 @@ class Architecture(Section):
     consensus: str = "mean_logits"
     segmentation: SegmentationRecipe | None = None
     image_size: Size | None = None
+    views: list[list[float]] | None = None  # in place of the policy's frames: coefficients of das.video.affine

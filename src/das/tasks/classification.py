@@ -14,6 +14,7 @@ from das.data.sets import Dataset, FileSet, ImageSet
 from das.errors import DasError
 from das.models import Normalize, video_model
 from das.study.schema import Architecture
+from das.video.affine import AffineViews
 from das.video.policy import Policy
 from das.video.transform import ImageToVideo
 
@@ -52,11 +53,23 @@ class DasModel(nn.Module):
         self.architecture = architecture
         self.policy = policy or Policy.replicate(1)
         self.classes = tuple(classes)
-        self.video = ImageToVideo(self.policy)
+        self.video: nn.Module = ImageToVideo(self.policy)
+        if architecture.views:
+            self.look_through(architecture.views)
         self.mean, self.std = ([float(v) for v in values] for values in (mean, std))
         self.normalize = Normalize(mean, std)
         self.network = self.build(architecture)
         self._looked = False
+
+    def look_through(self, views: list[list[float]]) -> None:
+        """See these affine views of an image, coefficients (T, 6), in place of the policy's frames."""
+        self.architecture = self.architecture.model_copy(update={"views": views})
+        self.video = AffineViews(views)
+
+    @property
+    def frames(self) -> int:
+        """Frames that a test passes through the network for each image."""
+        return len(self.architecture.views) if self.architecture.views else self.policy.frames
 
     def build(self, architecture: Architecture) -> nn.Module:
         """The network, from videos (B, T, C, H, W) to logits."""
@@ -80,7 +93,8 @@ class DasModel(nn.Module):
         Raises DasError for images that `check` refuses.
         """
         self.check(images)
-        return self.network(self.normalize((to_video or self.video)(images)))
+        videos = (to_video or self.video)(images)
+        return self.network(self.normalize(videos), videos.shape[1])
 
     def check(self, images: Tensor) -> None:
         """Raise DasError for images of another shape or type, or of pixels that are not in [0, 1].

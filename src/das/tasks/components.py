@@ -18,7 +18,7 @@ COMPONENTS = [
             "metric": "accuracy",
             "score": "accuracy",
             "consensus": "mean_logits",
-            "tables": ("accuracy", "published", "search", "search_cost"),
+            "tables": ("accuracy", "published", "search", "search_cost", "cost"),
             "write_tables": "das.analysis.tables:write_tables",
             "published": ("data/published/published_numbers.csv", "data/published/das_paper.csv"),
         },

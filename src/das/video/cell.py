@@ -2,11 +2,12 @@
 
 With magnitudes drawn or on a grid the candidates' warps are constants. The mixtures of all edges into a node are one
 sparse linear map, whose entries are the candidates' bilinear weights times the mixture's: no candidate's video is ever
-built, forwards or backwards. Learnable magnitudes make the bilinear weights functions of them, and new at each call.
+built, forwards or backwards. Learnable magnitudes make the bilinear weights functions of them, and new at each call
+(`das.video.moving`).
 Photometric candidates are not linear; they are applied one by one and computed again in the backward pass.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +19,7 @@ from das.errors import DasError
 from das.seeding import generator
 from das.video.family import KEPT_EDGES, Family
 from das.video.frames import NO_NODE, Frames, remembered
+from das.video.moving import moving_taps
 from das.video.operations import operation_named
 from das.video.policy import Choice, Policy
 from das.video.warp import Pattern, centers, padded, product, pushed, taps, to_table
@@ -131,45 +133,83 @@ class Cell(nn.Module):
         return self._frames.video(images, self._frames.images(tables[-1], images.shape))
 
     def _prepared(self, size: Sequence[int], table: Tensor) -> tuple[list[_Mixture], Tensor]:
-        def make():
+        """Every node's mixture, and the present magnitudes; learnable ones make the part that they move anew."""
+        key, nodes = (*size, table.device, table.dtype), range(len(self.family.incoming))
+
+        @torch.no_grad()
+        def constant() -> tuple[list[_Mixture], Tensor]:
             magnitudes = self._magnitudes().to(table.device)
-            mixtures = [self._mixture(node, magnitudes, size, table) for node in range(len(self.family.incoming))]
+            return [self._constant(node, magnitudes, size, table) for node in nodes], magnitudes
+
+        mixtures, magnitudes = remembered(self._mixtures, key, constant)
+        if self.family.magnitudes != "learnable":
             return mixtures, magnitudes
+        magnitudes = self._magnitudes().to(table.device)
+        return [self._moving(node, magnitudes, size, mixtures[node]) for node in nodes], magnitudes
 
-        if self.family.magnitudes == "learnable":
-            return make()
-        return remembered(self._mixtures, (*size, table.device, table.dtype), make)
-
-    def _mixture(self, node: int, magnitudes: Tensor, size: Sequence[int], table: Tensor) -> _Mixture:
-        """The taps of a node's affine candidates. Those of constant weight 0 are left out."""
-        pixels, moving, device = size[0] * size[1], len(self._frames.moving), table.device
-        strengths = torch.tensor(self._frames.moving, dtype=torch.float64, device=device)
-        frame = torch.arange(moving, device=device)[:, None, None] * pixels
-        nothing = torch.zeros(moving * pixels, 0, dtype=torch.int64, device=device)
-        indices, weights, owners = [nothing], [nothing.double()], []
+    def _affine(self, node: int) -> Iterator[tuple[int, Tensor, int, int]]:
+        """The affine candidates of a node: owner, where their frames begin in the stacked tables in images, edge and
+        column."""
+        moving = len(self._frames.moving)
         for position, edge in enumerate(self.family.incoming[node]):
             source = self._source(edge)
+            start = torch.zeros(moving, dtype=torch.int64)
+            if source != NO_NODE:
+                start = 1 + source * moving + torch.arange(moving)
             for column, choice in enumerate(self.family.candidates[edge]):
-                inverse = operation_named(choice.operation).inverse
-                if inverse is None:
-                    continue
-                matrices = inverse(magnitudes[edge, column, : len(choice.magnitudes)], strengths, *size)
-                positions = padded(
-                    pushed(centers(size[0], size[1], device)[None], matrices), self.family.padding, *size
-                )
-                index, weight = taps(positions, *size)
-                if source != NO_NODE:
-                    index = index + pixels * (1 + source * moving) + frame
-                index, weight = index.flatten(0, 1), weight.flatten(0, 1)
-                if not (choice.magnitudes and weight.requires_grad):
-                    used = (weight != 0).any(0)
-                    index, weight = index[:, used], weight[:, used]
-                indices.append(index)
-                weights.append(weight)
-                owners += [position * len(self.family.candidates[edge]) + column] * index.shape[1]
+                if operation_named(choice.operation).inverse is not None:
+                    yield position * len(self.family.candidates[edge]) + column, start, edge, column
+
+    def _inverse(self, edge: int, column: int, magnitudes: Tensor, size: Sequence[int]) -> Tensor:
+        """The inverse maps (strengths, 3, 3) of an affine candidate, float64."""
+        choice = self.family.candidates[edge][column]
+        strengths = torch.tensor(self._frames.moving, dtype=torch.float64, device=magnitudes.device)
+        given = magnitudes[edge, column, : len(choice.magnitudes)]
+        return operation_named(choice.operation).inverse(given, strengths, *size)
+
+    def _learned(self, edge: int, column: int) -> bool:
+        return self.family.magnitudes == "learnable" and bool(self.family.candidates[edge][column].magnitudes)
+
+    def _constant(self, node: int, magnitudes: Tensor, size: Sequence[int], table: Tensor) -> _Mixture:
+        """The taps of a node's affine candidates that are not learned. Those of weight 0 are left out."""
+        pixels, moving, device = size[0] * size[1], len(self._frames.moving), table.device
+        nothing = torch.zeros(moving * pixels, 0, dtype=torch.int64, device=device)
+        indices, weights, owners = [nothing], [nothing.double()], []
+        places = centers(size[0], size[1], device)[None]
+        for owner, start, edge, column in self._affine(node):
+            if self._learned(edge, column):
+                continue
+            positions = pushed(places, self._inverse(edge, column, magnitudes, size))
+            index, weight = taps(padded(positions, self.family.padding, *size), *size)
+            index = index + (pixels * start.to(device))[:, None, None]
+            index, weight = index.flatten(0, 1), weight.flatten(0, 1)
+            used = (weight != 0).any(0)
+            indices.append(index[:, used])
+            weights.append(weight[:, used])
+            owners += [owner] * indices[-1].shape[1]
         pattern = Pattern.regular(torch.cat(indices, 1), pixels * (1 + node * moving))
-        owner = torch.tensor(owners, dtype=torch.int64, device=device)
-        return _Mixture(pattern, torch.cat(weights, 1).to(table.dtype), owner)
+        owner_of_taps = torch.tensor(owners, dtype=torch.int64, device=device)
+        return _Mixture(pattern, torch.cat(weights, 1).to(table.dtype), owner_of_taps)
+
+    def _moving(self, node: int, magnitudes: Tensor, size: Sequence[int], constant: _Mixture) -> _Mixture:
+        """The ``constant`` taps of a node with those of its learned candidates."""
+        found = [one for one in self._affine(node) if self._learned(*one[2:])]
+        if not found:
+            return constant
+        dtype, device, pixels = constant.weight.dtype, constant.weight.device, size[0] * size[1]
+        matrices = torch.stack([self._inverse(edge, column, magnitudes, size) for _, _, edge, column in found], 1)
+        offsets = torch.stack([pixels * start for _, start, _, _ in found], 1).to(device)
+        index, weight = moving_taps(
+            matrices.to(dtype),
+            offsets,
+            self.family.padding,
+            (size[0], size[1]),
+            constant.pattern.index.view(len(constant.weight), -1),
+            constant.weight,
+        )
+        owner = torch.tensor([owner for owner, _, _, _ in found] * 4, dtype=torch.int64, device=device)
+        pattern = Pattern.regular(index, constant.pattern.columns)
+        return _Mixture(pattern, weight, torch.cat([owner, constant.owner]))
 
     def _recolored(self, edges, share: Tensor, magnitudes: Tensor, tables: list[Tensor], shape) -> Tensor | None:
         """The photometric candidates' part of a node, as a table; None where there is none."""

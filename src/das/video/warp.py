@@ -11,7 +11,9 @@ Convention: align_corners=False (pixel areas); coordinates are pixels about the 
 import warnings
 from collections.abc import Sequence
 
+import numpy as np
 import torch
+from scipy.sparse import csr_array
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
@@ -45,6 +47,9 @@ class Pattern:
         """The transposed map of the columns from ``first`` on, and which of this map's entries are its entries."""
         if first not in self._transposed:
             rows, device = len(self.starts) - 1, self.index.device
+            if device.type == "cpu":
+                self._transposed[first] = self._counted(first)
+                return self._transposed[first]
             columns, order = self.index.sort(stable=True)
             skipped = int(torch.searchsorted(columns, first))
             columns, order = columns[skipped:], order[skipped:].to(columns.dtype)
@@ -53,6 +58,15 @@ class Pattern:
             owner = torch.arange(rows, device=device).repeat_interleave(self.starts.diff(), output_size=len(self.index))
             self._transposed[first] = Pattern(starts, owner[order], rows), order
         return self._transposed[first]
+
+    def _counted(self, first: int) -> tuple["Pattern", Tensor]:
+        """`transposed` on the CPU: by counting, which is linear where sorting is not, to the same order."""
+        entries = np.arange(len(self.index), dtype=self.index.numpy().dtype)
+        shape = (len(self.starts) - 1, self.columns)
+        columns = csr_array((entries, self.index.numpy(), self.starts.numpy()), shape=shape).tocsc()
+        skipped = columns.indptr[first]
+        owner, order = (torch.from_numpy(part[skipped:]) for part in (columns.indices, columns.data))
+        return Pattern(torch.from_numpy(columns.indptr[first:] - skipped), owner, shape[0]), order
 
 
 def product(pattern: Pattern, values: Tensor, *tables: Tensor) -> Tensor:
@@ -149,6 +163,19 @@ def taps(positions: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
     inside = ((pixels >= 0) & (pixels < sides)).all(-1)
     pixels = pixels.clamp(torch.zeros_like(sides), sides - 1).long()
     return pixels[..., 1] * width + pixels[..., 0], weights * inside
+
+
+def sampled(images: Tensor, matrices: Tensor, padding: str = "zeros") -> Tensor:
+    """Each image (B, C, H, W) read bilinearly through its own inverse map (B, 3, 3), in pixels about the center.
+
+    Products run in the images' dtype. Differentiable in the matrices; deterministic on every device.
+    """
+    height, width = images.shape[2:]
+    positions = padded(pushed(centers(height, width, images.device)[None], matrices.double()), padding, height, width)
+    index, weight = taps(positions, height, width)
+    planes = images.flatten(2)
+    read = planes.gather(2, index.flatten(1)[:, None].expand(-1, planes.shape[1], -1)).unflatten(2, (-1, 4))
+    return (read * weight.to(images.dtype)[:, None]).sum(-1).view_as(images)
 
 
 def to_table(images: Tensor) -> Tensor:
