@@ -20,7 +20,7 @@ STOREYS = [
     {"engine"},
     {"search"},
     {"analysis"},
-    {"benchmark"},
+    {"benchmark", "export"},
     {"cli"},
 ]
 LEVEL = {name: level for level, names in enumerate(STOREYS) for name in names}
