@@ -28,7 +28,10 @@ FAMILIES = [
     *("efficientnet_b0", "efficientnet_v2_s", "regnet_x_400mf", "regnet_y_400mf"),
     *("timm:resnet26d", "timm:convnext_atto"),
 ]  # fmt: skip
-WITHOUT_PLAIN_3X3 = ("resnext50_32x4d",)
+WITHOUT_PLAIN_3X3 = (
+    *("ghostnet", "resnext50_32x4d", "mobilenet_v2", "mobilenet_v3_small", "mnasnet0_5", "efficientnet_b0"),
+    *("regnet_x_400mf", "regnet_y_400mf", "timm:convnext_atto"),
+)
 
 #: Reads an exported file in a Python that refuses to import das, and prints metadata and logits.
 ELSEWHERE = """
