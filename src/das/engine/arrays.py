@@ -131,6 +131,8 @@ def dataset(
     test: tuple[Array, Labels] | None = None,
 ) -> Dataset:
     """The data set of arrays; without ``test`` its test set is empty. Raises DasError for arrays that do not fit."""
+    if test and classes is None and _named(labels) != _named(test[1]):
+        raise DasError("test: labels are numbers where the training's are names, or the other way; give both alike")
     names = list(classes) if classes is not None else _names(labels)
     sets = {"train": _set(images, labels, names, "")}
     if not len(sets["train"]):
