@@ -115,12 +115,13 @@ def frame_predictions(model: SegmentationModel, images: Tensor) -> dict[str, Ten
     }
 
 
-def predictions_figure(model: SegmentationModel, images: Tensor, masks: Tensor, title: str | None = None) -> Figure:
+def predictions_figure(
+    model: SegmentationModel, images: Tensor, masks: Tensor | None = None, title: str | None = None
+) -> Figure:
     """Three rows for each image: its frames, the labels predicted for them, and these brought back onto the image."""
     found = {name: tensor.numpy() for name, tensor in frame_predictions(model, images).items()}
     count, frames = found["videos"].shape[:2]
-    palette = mpl.colormaps["tab10" if len(model.classes) <= 10 else "tab20"]
-    tones = [palette(i % palette.N) for i in range(len(model.classes))]
+    tones = [tuple(value / 255 for value in color) for color in model.palette]
     colors = ListedColormap(tones).with_extremes(over=IGNORED_COLOUR)
     style = {"cmap": colors, "vmin": -0.5, "vmax": len(model.classes) - 0.5, "interpolation": "nearest"}
     with mpl.rc_context(STYLE):
@@ -132,7 +133,9 @@ def predictions_figure(model: SegmentationModel, images: Tensor, masks: Tensor, 
         for index in range(count):
             rows = axes[3 * index : 3 * index + 3]
             rows[0, 0].imshow(_picture(images[index].numpy()))
-            rows[1, 0].imshow(masks[index].numpy(), **style)
+            if masks is not None:
+                rows[1, 0].imshow(masks[index].numpy(), **style)
+                rows[1, 0].set_title("mask")
             for frame in range(frames):
                 rows[0, frame + 1].imshow(_picture(found["videos"][index, frame]))
                 rows[1, frame + 1].imshow(found["frames"][index, frame], **style)
@@ -142,7 +145,6 @@ def predictions_figure(model: SegmentationModel, images: Tensor, masks: Tensor, 
             for row, text in zip(rows, ("frames", "labels", "brought back"), strict=True):
                 row[1].set_ylabel(text)
             rows[0, 0].set_title("image")
-            rows[1, 0].set_title("mask")
             rows[1, -1].set_title("mean, as they come", fontsize=7)
             rows[2, -1].set_title("mean, brought back", fontsize=7)
         patches = [Patch(color=tone, label=name) for tone, name in zip(tones, model.classes, strict=True)]

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from das.data.batches import Batches
+from das.data.colors import Color, distinct
 from das.data.crops import Framing
 from das.data.sets import Dataset, FileSet, ImageSet
 from das.errors import DasError
@@ -96,6 +97,11 @@ class DasModel(nn.Module):
     def batches(self, images: ImageSet | FileSet, batch_size: int, device: torch.device) -> Batches:
         """What a test reads, for `predict` and `score`."""
         return Batches(images, batch_size, device=device)
+
+    @property
+    def palette(self) -> tuple[Color, ...]:
+        """A color for each class: the data set's own, or distinct ones."""
+        return tuple((r, g, b) for r, g, b in self.colors or distinct(len(self.classes)))
 
     def know(self, dataset: Dataset) -> None:
         """Take from a data set what is needed to read other pictures as its own, and to show what is predicted."""
