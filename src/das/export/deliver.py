@@ -8,17 +8,16 @@ from torch import Tensor
 
 from das import data
 from das.analysis.figures import film_strip, save_figure
-from das.data import decode
 from das.data.batches import Batches
-from das.data.sets import FileSet
+from das.data.crops import Center, Whole
 from das.errors import DasError
 from das.export.card import Origin, card
 from das.export.formats import FORMATS, export
 from das.files import publish
+from das.inference.pictures import find, framing_of, read
 from das.study import load_study, of_method
 from das.study.runs import TrainingRun
 from das.tasks.classification import DasModel
-from das.video.photometric import gray
 
 CHECKED = 32  # images that an export is compared on, at most
 SHOWN = 3
@@ -70,22 +69,21 @@ def origin_of(checkpoint: Path, study_files: Sequence[Path]) -> tuple[Origin | N
 
 
 def real_images(paths: Sequence[Path], model: DasModel, size: int | None = None) -> Tensor:
-    """Up to `CHECKED` pictures, files or folders of files, as the model is tested on them: (N, C, H, W) in [0, 1].
+    """Up to `CHECKED` of the pictures that ``paths`` name (`das.inference.pictures.find`), as the model is tested on
+    them or, with ``size``, as squares of that side: (N, C, H, W) in [0, 1].
 
-    Raises DasError where there are none, and where the checkpoint does not say its size and ``size`` does not either.
+    Raises DasError for what is not there or cannot be read, and where the checkpoint does not say the size.
     """
-    files: list[Path] = []
-    for path in paths:
-        inside = sorted(path.rglob("*")) if path.is_dir() else [path]
-        files += [file for file in inside if file.suffix.lower() in decode.SUFFIXES]
-    if not files:
-        raise DasError(
-            f"--images: {', '.join(map(str, paths))} holds no picture ({', '.join(sorted(decode.SUFFIXES))})"
-        )
-    side = size or getattr(model.framing, "size", None) or model.architecture.image_size
-    if not side:
+    files = find(paths)
+    chosen = files[:: -(-len(files) // CHECKED)]
+    side = size or model.architecture.image_size
+    squares = Whole if model.architecture.head else Center
+    framing = squares(side) if side else framing_of(model)
+    if framing.size is None:
         raise DasError("--size: is missing; the checkpoint does not say at which size its images were tested")
-    chosen = tuple(files[:: -(-len(files) // CHECKED)])
-    pictures = FileSet(Path(), chosen, torch.zeros(len(chosen), dtype=torch.int64), side)
-    images, _ = next(Batches(pictures, CHECKED).epoch())
-    return gray(images) if len(model.mean) == 1 else images
+    pictures = []
+    for picture in read(chosen, model, framing=framing):
+        if not isinstance(picture, Tensor):
+            raise picture
+        pictures.append(picture)
+    return torch.stack(pictures).float() / 255
