@@ -43,7 +43,7 @@ def test_the_study_is_read_without_importing_torch():
         ("study: {seeds: [1, 1]}", ["study.seeds", "[1, 1]", "once"]),
         ("study: {methods: [das]}", ["study.reference", "'baseline'", "study.methods"]),
         ("study: {methods: [baseline, dass]}", ["study.methods", "'dass'", "das_nofusion"]),
-        ("recipes: {quick: {epochs: '8'}}", ["recipes.quick.epochs", "'8'", "integer"]),
+        ("recipes: {quick: {epochs: '8'}}", ["recipes.quick.epochs", "'8'", "whole number"]),
         ("recipes: {quick: {lr: -0.1}}", ["recipes.quick.lr", "-0.1", "greater than 0"]),
         ("recipes: {quick: {lr: .nan}}", ["recipes.quick.lr", "nan"]),
         ("cells: {quick: {space: affin5}}", ["cells.quick.space", "'affin5'", "affine5"]),

@@ -239,3 +239,52 @@ def test_a_gpu_sees_the_same_batches(kind, request):
     here = gathered(Batches(images, 8, steps), 0)
     there = gathered(Batches(images, 8, steps, device="cuda"), 0)
     assert all(torch.equal(a, b.cpu()) for a, b in zip(here, there, strict=True))
+
+
+# -- rectangular sizes -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("height", "width"), [(100, 60), (30, 90), (48, 64), (7, 500)])
+@pytest.mark.parametrize("size", [(48, 64), (64, 48), (20, 20), (10, 35)])
+def test_framings_keep_the_shape_of_the_result(height, width, size):
+    """Neither stretches: both sides are scaled alike, to within the rounding of the box to whole pixels."""
+    rows, columns = size
+    top, left, high, wide = Center(size, 0.8).box(height, width)
+    assert abs(high / rows * columns - wide) <= max(columns / rows, 1)
+    assert max(high / height, wide / width) == pytest.approx(0.8, abs=0.5 / min(height, width))
+    assert abs(2 * top + high - height) <= 1
+    assert abs(2 * left + wide - width) <= 1
+    top, left, high, wide = Whole(size).box(height, width)
+    assert (top, left) == (0, 0)
+    assert high >= height
+    assert wide >= width
+    assert high == height or wide == width
+    assert abs(high / rows * columns - wide) <= max(columns / rows, 1)
+
+
+def test_photographs_of_four_to_three_lose_nothing(tmp_path):
+    """In a rectangle of their shape the whole image is seen; in a square, a quarter of each is not."""
+    small = Image.fromarray(RANDOM.integers(0, 256, (6, 8, 3), dtype=np.uint8))
+    pixels = np.array(small.resize((128, 96), Image.Resampling.BICUBIC))
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    images = FileSet(tmp_path, (tmp_path / "a.png",), torch.tensor([0]), [48, 64])
+    assert images.shape == (3, 48, 64)
+    (seen, _), *_ = Batches(images, 1).epoch()
+    halved = pixels.reshape(48, 2, 64, 2, 3).mean((1, 3)).transpose(2, 0, 1) / 255
+    assert np.abs(seen[0].numpy() - halved).mean() < 0.01
+    square, _ = next(Batches(FileSet(tmp_path, images.files, images.targets, 48), 1).epoch())
+    assert np.abs(square[0].numpy() - halved[:, :, 8:56]).mean() < 0.01
+
+
+@pytest.mark.parametrize("kind", ["random_resized_crop", "random_scale_crop"])
+def test_crops_are_rectangular_in_memory_and_from_files(filed, kind):
+    options = {"size": [10, 14]} | ({"base": 12} if kind == "random_scale_crop" else {})
+    steps = augment.build([{kind: options}])
+    held = ImageSet(torch.from_numpy(RANDOM.integers(0, 256, (20, 3, 30, 40), dtype=np.uint8)), torch.arange(20))
+    for images in (held, filed):
+        batch, _ = next(Batches(images, 5, steps).epoch(seeding.generator(0)))
+        assert batch.shape == (5, 3, 10, 14)
+    for draw in torch.rand(30, steps[0].draws).tolist():
+        _, _, high, wide = steps[0].box(90, 70, draw)
+        if kind == "random_scale_crop":  # the window is not stretched
+            assert abs(high / 10 * 14 - wide) <= 1.5

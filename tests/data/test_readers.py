@@ -349,7 +349,7 @@ def test_own_pairs(place):
     with pytest.raises(DasError, match=r"masks/1.png: mask is \(40, 40\), its image \(40, 48\)"):
         list(Batches(dataset.train, 3).epoch())
     (root / "train/masks/1.png").unlink()
-    with pytest.raises(DasError, match=r"masks/1.png: not found"):
+    with pytest.raises(DasError, match=r"train/images/1.jpg has no mask train/masks/1.png"):
         _ = das.data.load("pairs", root=root).train
 
 
@@ -390,7 +390,7 @@ def test_splits_take_each_classs_images_in_the_order_of_the_files():
         ("cifar10", {"train_per_class": True}, r"options.train_per_class: is True; should be a valid integer"),
         ("folder", {"damaged": "ignore"}, "options.damaged: is 'ignore'; should be 'refuse' or 'skip'"),
         ("folder", {"test_fraction": 1.0}, "options.test_fraction: is 1.0; should be less than 1"),
-        ("folder", {"size": None}, "options.size: is None; should be a valid integer"),
+        ("folder", {"size": None}, "options.size: is None; should be a whole number of pixels"),
     ],
 )
 def test_wrong_options_are_named(reader, options, message):
@@ -414,7 +414,7 @@ def test_a_missing_set_is_named(tmp_path, reader):
     [
         ({}, "holds 0 class folders"),
         ({"a/1.png": b""}, "holds 1 class folders"),
-        ({"a/1.png": b"", "b/x": b""}, "b: holds"),
+        ({"a/1.png": b"", "b/x": b""}, "class 'b' has 0 images; 5 are needed"),
     ],
 )
 def test_a_folder_without_classes_or_images_is_refused(place, files, message):

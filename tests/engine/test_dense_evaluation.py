@@ -211,3 +211,12 @@ def test_settings_that_no_test_can_have_are_refused(tmp_path):
         (tmp_path / "bad.yaml").write_text(text)
         with pytest.raises(DasError, match=message):
             load_study([ROOT / "params.yaml", ROOT / "config/segmentation.yaml", tmp_path / "bad.yaml"])
+
+
+def test_what_training_saw_in_a_rectangle_is_tested_in_that_rectangle(images):
+    """40 x 56 in 28 x 42: height limits, at 0.7; 39.2 of the 42 columns are the image's, the rest is black."""
+    seen = torch.zeros(2, 3, 28, 42)
+    seen[..., :39] = F.interpolate(images, (28, 39), mode="bilinear", align_corners=False, antialias=True)
+    expected = made()(seen).softmax(1)[..., :39]
+    expected = F.interpolate(expected, (40, 56), mode="bilinear", align_corners=False)
+    torch.testing.assert_close(made(image_size=[28, 42]).predict(images).softmax(1), expected)

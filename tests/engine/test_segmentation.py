@@ -44,6 +44,36 @@ def made(policy=None, classes=CLASSES, consensus="aligned_mean", **recipe) -> Se
     return make_model(architecture, policy or Policy.single("rotate", 5, 3), classes, [0.5] * 3, [0.25] * 3)
 
 
+# -- class weights ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_weighted_pixels_count_by_their_class(smoothing):
+    """The mean over pixels, each as often as its class weighs."""
+    torch.manual_seed(0)
+    logits, labels = torch.randn(2, 3, 4, 5), torch.randint(3, (2, 4, 5))
+    labels[0, 0] = IGNORE
+    counted = labels != IGNORE
+    rows, wanted = logits.permute(0, 2, 3, 1)[counted], labels[counted]
+    often = torch.tensor([1, 3, 2])[wanted]
+    expected = F.cross_entropy(rows.repeat_interleave(often, 0), wanted.repeat_interleave(often))
+    model = made(class_weights={"sea": 3.0, "land": 2.0}, auxiliary_weight=0.0)
+    torch.testing.assert_close(model.criterion()(logits, labels), expected)
+    assert made(class_weights={}).criterion().weights is None
+    smoothed = F.cross_entropy(rows, wanted, torch.tensor([1.0, 3.0, 2.0]), label_smoothing=smoothing)
+    torch.testing.assert_close(model.criterion(smoothing)(logits, labels), smoothed)
+    nothing = model.criterion()(logits.requires_grad_(), torch.full_like(labels, IGNORE))
+    assert float(nothing.detach()) == 0
+    with pytest.raises(DasError, match=r"class_weights.see: is no class; should be one of sky, sea, land"):
+        made(class_weights={"see": 2.0}).criterion()
+
+
+def test_weights_that_are_not_given_leave_no_trace_in_settings():
+    """Numbers of before stay what they are."""
+    assert "class_weights" not in SegmentationRecipe().model_dump()
+    assert SegmentationRecipe(class_weights={"sea": 2.0}).model_dump()["class_weights"] == {"sea": 2.0}
+
+
 # -- scores ----------------------------------------------------------------------------------------------------------
 
 

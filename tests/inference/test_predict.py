@@ -108,6 +108,14 @@ def test_the_command_writes_tables_and_goes_on_past_damage(model, photos, tmp_pa
         command(tmp_path / "model.pt", [photos], masks=tmp_path / "masks")
 
 
+def test_a_table_that_could_not_be_written_stops_before_the_work(model, photos, tmp_path):
+    (tmp_path / "model.pt").write_bytes(checkpoint(model))
+    with pytest.raises(DasError, match=r"photos: is a folder; name a file"):
+        command(tmp_path / "model.pt", [photos], csv=photos)
+    with pytest.raises(DasError, match=r"table\.csv: cannot be written; .*model\.pt is no folder"):
+        command(tmp_path / "model.pt", [photos], csv=tmp_path / "model.pt" / "table.csv")
+
+
 def test_label_maps_are_palette_pngs_in_the_set_s_colors_and_the_picture_s_size(segmentation, photos, tmp_path):
     (tmp_path / "model.pt").write_bytes(checkpoint(segmentation))
     where = {"masks": tmp_path / "masks", "overlays": tmp_path / "overlays"}

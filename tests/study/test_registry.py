@@ -126,5 +126,5 @@ def test_a_plug_in_that_breaks_or_takes_a_name_is_named(plugged):
 
 def test_options_are_checked_by_their_types_and_named_where_they_stand():
     entry = Entry("reader", "x", "a:b", options=lookup("reader", "folder").options)
-    with pytest.raises(DasError, match=r"datasets\.mine\.options\.size: is 0; should be greater than or equal to 1"):
+    with pytest.raises(DasError, match=r"datasets\.mine\.options\.size: is 0; should be a whole number of pixels"):
         entry.check({"size": 0}, "datasets.mine.options")

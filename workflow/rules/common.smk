@@ -1,6 +1,7 @@
 """The study, read and validated once, and what the rules ask of it. Paths and digests come from the package."""
 
 import os
+import re
 import sys
 
 from das.errors import DasError
@@ -55,7 +56,7 @@ RUNS = of_study(STUDY)
 
 def one_of(names):
     """A wildcard constraint: exactly these names (one that matches nothing where there are none)."""
-    return "|".join(names) or "(?!)"
+    return "|".join(map(re.escape, names)) or "(?!)"
 
 
 wildcard_constraints:
@@ -68,13 +69,13 @@ wildcard_constraints:
 def once_made(outputs, inputs):
     """The inputs of a search, training or test, `ancient` once its outputs are there: whether they still stand is asked
     of their content, above, and not of the age of files, which copying and restoring change. What cannot stand has one
-    more input, a newer one. Where an output is missing inputs are plain, because Snakemake leaves out a job whose inputs
-    are all ancient, there, and being made again, even if its output is missing."""
+    more input, a newer one. Where an output is missing or cannot stand inputs are plain, because Snakemake leaves out a
+    job whose inputs are all ancient, there, and being made again, whatever else it says of the job."""
 
     def found(wildcards):
-        names = dict(wildcards.items())
-        made = all(os.path.exists(output.format(**names)) for output in outputs)
-        return [ancient(path) if made else path for path in inputs(wildcards)]
+        paths = [output.format(**dict(wildcards.items())) for output in outputs]
+        stand = all(os.path.exists(path) and path not in AGAIN for path in paths)
+        return [ancient(path) if stand else path for path in inputs(wildcards)]
 
     return found
 

@@ -33,7 +33,7 @@ rule train:
     message:
         "train {wildcards.method} on {wildcards.dataset} with {wildcards.backbone}, seed {wildcards.seed}"
     shell:
-        "das train {wildcards.dataset} {wildcards.backbone} {wildcards.method} --seed {wildcards.seed}"
+        "das train {wildcards.dataset:q} {wildcards.backbone:q} {wildcards.method:q} --seed {wildcards.seed:q}"
         " > {log:q} 2>&1"
 
 
@@ -58,5 +58,5 @@ rule evaluate:
     message:
         "test {wildcards.method} on {wildcards.dataset} with {wildcards.backbone}, seed {wildcards.seed}"
     shell:
-        "das evaluate {wildcards.dataset} {wildcards.backbone} {wildcards.method} --seed {wildcards.seed}"
+        "das evaluate {wildcards.dataset:q} {wildcards.backbone:q} {wildcards.method:q} --seed {wildcards.seed:q}"
         " > {log:q} 2>&1"

@@ -35,7 +35,7 @@ rule search:
     message:
         "search {wildcards.policy} on {wildcards.dataset} with {wildcards.backbone}, seed {wildcards.seed}"
     shell:
-        "das search {wildcards.dataset} {wildcards.backbone} {wildcards.policy} --seed {wildcards.seed}"
+        "das search {wildcards.dataset:q} {wildcards.backbone:q} {wildcards.policy:q} --seed {wildcards.seed:q}"
         " > {log:q} 2>&1"
 
 
@@ -56,5 +56,5 @@ rule control_policy:
     message:
         "policy {wildcards.policy} for {wildcards.dataset} with {wildcards.backbone}, seed {wildcards.seed}"
     shell:
-        "das search {wildcards.dataset} {wildcards.backbone} {wildcards.policy} --seed {wildcards.seed}"
+        "das search {wildcards.dataset:q} {wildcards.backbone:q} {wildcards.policy:q} --seed {wildcards.seed:q}"
         " > {log:q} 2>&1"

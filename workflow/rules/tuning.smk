@@ -38,7 +38,7 @@ rule tune:
     message:
         "tune {wildcards.method} on {wildcards.dataset} with {wildcards.backbone}"
     shell:
-        "das tune {wildcards.dataset} {wildcards.backbone} {wildcards.method} > {log:q} 2>&1"
+        "das tune {wildcards.dataset:q} {wildcards.backbone:q} {wildcards.method:q} > {log:q} 2>&1"
 
 
 rule chosen_settings:

@@ -5,11 +5,22 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from das.study.registry import Entry, Option
-from das.study.values import Area, AtLeast2, Count, Fraction, Momenta, NonNegative, NonNegativeInt, Positive, Ratio
+from das.study.values import (
+    Area,
+    AtLeast2,
+    Count,
+    Fraction,
+    Momenta,
+    NonNegative,
+    NonNegativeInt,
+    Positive,
+    Ratio,
+    Size,
+)
 
 _MASKS = {"masks": True}
 _MIX = {"mix": True}
-_SIZE = Option(Count, meaning="side of the result, pixels")
+_SIZE = Option(Size, meaning="of the result: its side, or [height, width], pixels")
 _ALPHA = Option(Positive, 1.0, "of the Beta distribution of the mixing ratio")
 _PATCHMIX = {
     "grid": Option(AtLeast2, 4, "patches a side"),

@@ -10,22 +10,22 @@ from torch.nn import functional as F
 
 from das.augment.base import Augmentation
 from das.augment.standard import RandomScaleCrop as FromFiles
-from das.data.crops import IGNORE, Box, cut_batch
+from das.data.crops import IGNORE, Box, Size, cut_batch, sides
 
 
 class RandomScaleCrop(FromFiles, Augmentation):
     """`das.augment.standard.RandomScaleCrop`, also for images and label maps in memory, each with its own draw.
 
-    Images float (B, C, H, W) become (B, C, size, size), bilinear with antialiasing; label maps int64 (B, H, W) become
-    (B, size, size) by the nearest label. What lies outside the image is black, and IGNORE.
+    Images float (B, C, H, W) become (B, C, *size), bilinear with antialiasing; label maps int64 (B, H, W) become
+    (B, *size) by the nearest label. What lies outside the image is black, and IGNORE.
     """
 
     def __call__(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         count, _, height, width = images.shape
         draws = torch.rand(count, self.draws, generator=generator).tolist()
         boxes = [self.box(height, width, draw) for draw in draws]
-        side = max(side for _, _, side, _ in boxes)
-        beyond = (0, max(side - width, 0), 0, max(side - height, 0))
+        rows, columns = max(box[2] for box in boxes), max(box[3] for box in boxes)
+        beyond = (0, max(columns - width, 0), 0, max(rows - height, 0))
         images = cut_batch(F.pad(images, beyond), boxes, self.size)
         if labels.ndim == 3:
             labels = nearest(F.pad(labels, beyond, value=IGNORE), boxes, self.size)
@@ -52,9 +52,9 @@ class RandomRotation(Augmentation):
         return F.grid_sample(images, grid, align_corners=False), labels
 
 
-def nearest(maps: Tensor, boxes: Sequence[Box], size: int) -> Tensor:
-    """Resample a box of each label map (B, H, W) to size x size by the nearest label."""
+def nearest(maps: Tensor, boxes: Sequence[Box], size: Size) -> Tensor:
+    """Resample a box of each label map (B, H, W) to ``size`` by the nearest label."""
     boxes = torch.tensor(boxes).to(maps.device)
-    share = (torch.arange(size, device=maps.device) + 0.5) / size
-    rows, columns = ((boxes[:, i, None] + share * boxes[:, i + 2, None]).long() for i in (0, 1))
+    shares = [(torch.arange(side, device=maps.device) + 0.5) / side for side in sides(size)]
+    rows, columns = ((boxes[:, i, None] + shares[i] * boxes[:, i + 2, None]).long() for i in (0, 1))
     return maps[torch.arange(len(maps), device=maps.device)[:, None, None], rows[:, :, None], columns[:, None]]

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from das.augment.base import Augmentation
-from das.data.crops import IGNORE, Box, Framing, cut_batch
+from das.data.crops import IGNORE, Box, Framing, Size, cut_batch, sides
 
 
 @dataclass(frozen=True)
@@ -66,14 +66,14 @@ class RandomFlip(Augmentation):
 
 @dataclass(frozen=True)
 class RandomResizedCrop(Framing, Augmentation):
-    """Cut a random box and resize it to ``size`` x ``size``: area U(scale) of the image, aspect log-uniform in ratio.
+    """Cut a random box and resize it to ``size``: area U(scale) of the image, aspect log-uniform in ratio.
 
     A box that does not fit is drawn again, up to ten times; then the central one of the nearest allowed aspect is
     taken (Inception's scheme, as in torchvision's RandomResizedCrop). As first augmentation of a set read from files
     it is applied to the full-size images while they are read.
     """
 
-    size: int
+    size: Size
     scale: tuple[float, float] = (0.08, 1.0)
     ratio: tuple[float, float] = (3 / 4, 4 / 3)
 
@@ -101,14 +101,14 @@ class RandomResizedCrop(Framing, Augmentation):
 
 @dataclass(frozen=True)
 class RandomScaleCrop(Framing):
-    """Scale a side (``side``: the shorter or the longer) to ``base`` times U(scale), then cut a ``size`` x ``size``
-    window at a uniform place.
+    """Scale a side (``side``: the shorter or the longer) to ``base`` times U(scale), then cut a window of ``size`` at a
+    uniform place.
 
     For images and masks read from files, as the first augmentation. Where the scaled image is smaller than the
     window, the window's right and bottom lie outside it: black, IGNORE in the mask.
     """
 
-    size: int
+    size: Size
     base: int
     scale: tuple[float, float] = (0.5, 2.0)
     side: str = "shorter"
@@ -119,6 +119,7 @@ class RandomScaleCrop(Framing):
         """See `das.data.crops`: the draws are the zoom and the place."""
         low, high = self.scale
         scaled = min(height, width) if self.side == "shorter" else max(height, width)
-        side = max(round(self.size * scaled / (self.base * (low + (high - low) * draws[0]))), 1)
-        top, left = (int(max(room - side + 1, 1) * draw) for room, draw in zip((height, width), draws[1:], strict=True))
-        return top, left, side, side
+        zoom = self.base * (low + (high - low) * draws[0])
+        rows, columns = (max(round(side * scaled / zoom), 1) for side in sides(self.size))
+        top, left = int(max(height - rows + 1, 1) * draws[1]), int(max(width - columns + 1, 1) * draws[2])
+        return top, left, rows, columns

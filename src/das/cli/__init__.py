@@ -39,7 +39,8 @@ def project(
 
 def main() -> None:
     """Run the command line: errors that a user can act on are one line, without a traceback."""
-    signal.signal(signal.SIGINT, _interrupted)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # what a shell starts in the background ignores it
+        signal.signal(signal.SIGINT, _interrupted)
     try:
         app()
     except DasError as error:
@@ -47,5 +48,6 @@ def main() -> None:
 
 
 def _interrupted(*_) -> None:
-    sys.stderr.write("\ndas: interrupted; the same command continues from the last whole epoch\n")
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second one does not wait for threads to end
+    sys.stderr.write("\ndas: interrupted; the same command continues a search or training from its last whole epoch\n")
     sys.exit(130)

@@ -1,5 +1,6 @@
 """`das new`, `predict`, `test`, `explain`: from pictures to a study, and from a trained network to answers."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -77,6 +78,7 @@ def predict(
     model = _model(checkpoint)
     if (masks or overlays) and model.metric != "miou":
         raise DasError(f"--{'masks' if masks else 'overlays'}: {checkpoint} says one class of a picture, not of pixels")
+    _can_be_written(csv, json)
     files = find(images)
     said = inference.predict(model, files, batch_size=batch)
     if model.metric == "miou":
@@ -163,6 +165,16 @@ def _model(checkpoint: Path):
     from das.engine.checkpoint import load_model
 
     return load_model(checkpoint).to("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _can_be_written(*paths: Path | None) -> None:
+    """Raise DasError for a file that could not be written once the work is done."""
+    for path in filter(None, paths):
+        if path.is_dir():
+            raise DasError(f"{path}: is a folder; name a file")
+        there = next(folder for folder in path.absolute().parents if folder.exists())
+        if not (there.is_dir() and os.access(there, os.W_OK)):
+            raise DasError(f"{path}: cannot be written; {there} is no folder, or not yours to write in")
 
 
 def _name_unread(lines, total: int) -> None:

@@ -1,11 +1,11 @@
-"""`das fetch`, `describe`, `search`, `train`, `evaluate`, `tune`: what makes a study's runs."""
+"""`das fetch`, `check`, `describe`, `search`, `train`, `evaluate`, `tune`: what makes a study's runs."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from das.cli.common import PARAMS, Afresh, Backbone, Dataset, Method, Seed, StudyFiles, images_of, policy_of
+from das.cli.common import PARAMS, Afresh, Backbone, Dataset, Method, Seed, StudyFiles, from_here, images_of, policy_of
 from das.errors import DasError
 
 app = typer.Typer()
@@ -29,6 +29,30 @@ def fetch(dataset: Dataset, study_files: StudyFiles = PARAMS):
     folder = Path(settings.folder)
     fetch(settings.reader, folder, overrides=settings.sources, optional=settings.options.get("augmented", False))
     print(prepare(settings.reader, folder))
+
+
+@app.command()
+def check(
+    path: Annotated[
+        Path, typer.Argument(callback=from_here, help="A folder or an archive of images, or of images and masks.")
+    ],
+    labels: Annotated[str | None, typer.Option(help="A CSV in it: file,label[,split]. By default labels.csv.")] = None,
+    test_fraction: Annotated[float, typer.Option(min=0.01, max=0.99, help="Held out, without test images.")] = 0.2,
+    sheet: Annotated[
+        Path | None, typer.Option(callback=from_here, help="Write a picture of some images of each class here.")
+    ] = None,
+):
+    """Look at every file of your own images before any study: how many of each class, what is ignored, what is damaged.
+    Exit status 1 if anything would stop a training.
+
+    Example: das check photos --sheet sheet.png
+    """
+    from das.data.check import check
+
+    found = check(path, labels, test_fraction, sheet)
+    print("\n".join([*found.lines, *(f"fault: {fault}" for fault in found.faults)]))
+    print(f"{len(found.faults)} faults")
+    raise typer.Exit(1 if found.faults else 0)
 
 
 @app.command()

@@ -8,7 +8,7 @@ whether archives must be unpacked first (das.data.prepared); ``login``, whether 
 from typing import Literal
 
 from das.study.registry import Entry, Option
-from das.study.values import Count, NonNegativeInt, Part
+from das.study.values import Count, NonNegativeInt, Part, Size
 
 _PER_CLASS = {
     f"{split}_per_class": Option(Count | None, None, f"{split} images to use of each class; null: all")
@@ -21,10 +21,11 @@ _PER_CLASS = {
     )
 }
 _DAMAGED = {"damaged": Option(Literal["refuse", "skip"], "refuse", "what to do with images that cannot be decoded")}
+_TEST_FRACTION = {"test_fraction": Option(Part, 0.2, "held out for testing, where there are no test images")}
 
 
 def _size(default: int) -> dict[str, Option]:
-    return {"size": Option(Count, default, "side that images are scaled to, pixels")}
+    return {"size": Option(Size, default, "that images are scaled to: their side, or [height, width], pixels")}
 
 
 def _reader(name: str, module: str, meaning: str, options: dict[str, Option], **facts) -> Entry:
@@ -104,12 +105,13 @@ COMPONENTS = [
     _reader(
         "folder",
         "folder",
-        "your own images: a folder a class",
+        "your own images: a folder a class, or labels in a CSV",
         _PER_CLASS
         | _DAMAGED
         | _size(64)
+        | _TEST_FRACTION
         | {
-            "test_fraction": Option(Part, 0.2, "held out for testing, where there is no folder test"),
+            "labels": Option(str | None, None, "a CSV of file,label[,split]; null: labels.csv, where there is one"),
             "stream": Option(bool, False, "leave images in their files until they are needed"),
         },
     ),
@@ -118,7 +120,22 @@ COMPONENTS = [
         "pairs",
         "pairs",
         "your own images and masks",
-        _DAMAGED | _size(256),
+        _DAMAGED
+        | _size(256)
+        | _TEST_FRACTION
+        | {
+            "mask_ending": Option(str, "", "of masks' names, after their image's: `_mask` pairs a.jpg with a_mask.png"),
+            "values": Option(
+                dict[int, str] | dict[str, str] | None,
+                None,
+                'value or color ("#rrggbb") in the masks: class; null: the class\'s place in classes.txt',
+            ),
+            "ignore": Option(
+                list[int] | list[str] | None,
+                None,
+                "values or colors that count for nothing; null: 255, unless `values` names it",
+            ),
+        },
         task="segmentation",
     ),
 ]

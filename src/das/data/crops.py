@@ -1,8 +1,9 @@
 """Cut boxes out of images of any size and resample them to one size: how pictures become a batch.
 
 A box is (top, left, height, width) in whole pixels and may reach beyond the image, where it is black (in masks:
-IGNORE). A framing says which box of an image to take: its ``size`` is the side of the result (None: the box's own
-sides), ``draws`` how many uniform numbers in [0, 1) it needs an image, ``box(height, width, draws)`` the box.
+IGNORE). A framing says which box of an image to take: its ``size`` is the side of the result, or its (height, width)
+(None: the box's own sides), ``draws`` how many uniform numbers in [0, 1) it needs an image, ``box(height, width,
+draws)`` the box.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,14 +14,23 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-IGNORE = 255  # the mask value that no loss and no score counts
+from das.data.masks import IGNORE
+
+__all__ = ["IGNORE", "Box", "Center", "Framing", "Native", "Size", "Whole", "cut", "cut_batch", "cut_mask", "sides"]
 Box = tuple[int, int, int, int]
+Size = int | Sequence[int]  # the side of a square, or (height, width); pixels
+
+
+def sides(size: Size) -> tuple[int, int]:
+    """(height, width) of a size."""
+    height, width = (size, size) if isinstance(size, int) else size
+    return height, width
 
 
 class Framing:
-    """Which box of an image of any size becomes a square of ``size`` pixels."""
+    """Which box of an image of any size becomes a picture of ``size``."""
 
-    size: int | None
+    size: Size | None
     draws: int
 
     def box(self, height: int, width: int, draws: Sequence[float]) -> Box:
@@ -30,28 +40,33 @@ class Framing:
 
 @dataclass(frozen=True)
 class Center(Framing):
-    """The central square with ``share`` of the shorter side: resize to size / share, then cut out size x size."""
+    """The central box of the result's shape with ``share`` of the side that limits it: of a square, the shorter one."""
 
-    size: int
+    size: Size
     share: float = 1.0
 
     draws = 0
 
     def box(self, height: int, width: int, draws: Sequence[float] = ()) -> Box:
-        side = max(round(min(height, width) * self.share), 1)
-        return (height - side) // 2, (width - side) // 2, side, side
+        rows, columns = sides(self.size)
+        tall = height * columns > width * rows  # more so than the result, which its width limits
+        inside = (width * rows / columns, width) if tall else (height, height * columns / rows)
+        high, wide = (max(round(side * self.share), 1) for side in inside)
+        return (height - high) // 2, (width - wide) // 2, high, wide
 
 
 @dataclass(frozen=True)
 class Whole(Framing):
-    """The whole image at the top left of a square as large as its longer side."""
+    """The whole image at the top left of the least box of the result's shape."""
 
-    size: int
+    size: Size
 
     draws = 0
 
     def box(self, height: int, width: int, draws: Sequence[float] = ()) -> Box:
-        return 0, 0, max(height, width), max(height, width)
+        rows, columns = sides(self.size)
+        tall = height * columns > width * rows
+        return (0, 0, height, round(height * columns / rows)) if tall else (0, 0, round(width * rows / columns), width)
 
 
 @dataclass(frozen=True)
@@ -80,20 +95,20 @@ def as_described(values: Mapping[str, Any]) -> Framing:
     return _FRAMINGS[fields.pop("framing")](**fields)
 
 
-def cut(image: Tensor, box: Box, size: int | None) -> Tensor:
-    """Resample the box of one image, uint8 (C, H, W), to uint8 (C, size, size), bilinear with antialiasing.
+def cut(image: Tensor, box: Box, size: Size | None) -> Tensor:
+    """Resample the box of one image, uint8 (C, H, W), to uint8 (C, *sides(size)), bilinear with antialiasing.
 
     The result is channels last in memory: so decoders deliver images, and so torch resamples them fastest.
     """
     part = _crop(image, box, 0)[None].contiguous(memory_format=torch.channels_last)
-    return (part if size is None else functional.interpolate(part, (size,) * 2, mode="bilinear", antialias=True))[0]
+    return (part if size is None else functional.interpolate(part, sides(size), mode="bilinear", antialias=True))[0]
 
 
-def cut_mask(mask: Tensor, box: Box, size: int | None) -> Tensor:
-    """Resample the box of one mask, uint8 (H, W), to int64 (size, size) by nearest neighbors."""
+def cut_mask(mask: Tensor, box: Box, size: Size | None) -> Tensor:
+    """Resample the box of one mask, uint8 (H, W), to int64 ``sides(size)`` by nearest neighbors."""
     part = _crop(mask[None], box, IGNORE)
     if size is not None:
-        part = functional.interpolate(part[None], (size, size), mode="nearest-exact")[0]
+        part = functional.interpolate(part[None], sides(size), mode="nearest-exact")[0]
     return part[0].long()
 
 
@@ -105,11 +120,12 @@ def _crop(image: Tensor, box: Box, fill: int) -> Tensor:
     return functional.pad(inside, padding, value=fill) if any(padding) else inside
 
 
-def cut_batch(images: Tensor, boxes: Sequence[Box], size: int) -> Tensor:
+def cut_batch(images: Tensor, boxes: Sequence[Box], size: Size) -> Tensor:
     """`cut` for a batch of equal-sized float images (B, C, H, W) at once: two products with the filter's weights."""
     top, left, height, width = torch.tensor(boxes).to(images.device).unbind(1)
-    rows = _weights(top, height, images.shape[2], size).to(images.dtype)
-    columns = _weights(left, width, images.shape[3], size).to(images.dtype)
+    high, wide = sides(size)
+    rows = _weights(top, height, images.shape[2], high).to(images.dtype)
+    columns = _weights(left, width, images.shape[3], wide).to(images.dtype)
     return rows[:, None] @ images @ columns[:, None].transpose(2, 3)
 
 

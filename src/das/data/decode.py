@@ -1,62 +1,48 @@
 """From image files to uint8 tensors, refusing what is damaged or a decompression bomb."""
 
-import io
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
+from das.data import masks, pictures
+from das.data.pictures import Damaged
 from das.errors import DasError
 
-SUFFIXES = {".jpg", ".jpeg", ".png"}
-MAX_PIXELS = 1 << 26  # 64 megapixels: more is taken for a decompression bomb
 
+def image(content: bytes, origin: str | Path, upright: bool = True) -> Tensor:
+    """Decode an image file's ``content`` to uint8 (3, H, W), whatever its format (`das.data.pictures.FORMATS`), depth,
+    palette and transparency (`das.data.pictures.rgb`).
 
-class Damaged(DasError):
-    """An image that cannot be decoded."""
-
-
-def image(content: bytes, origin: str | Path) -> Tensor:
-    """Decode JPEG or PNG ``content`` to uint8 (3, H, W); gray, palette and CMYK images become RGB.
-
+    The EXIF orientation is applied unless ``upright`` is false, which leaves JPEG and plain PNG as they are stored.
     Raises `Damaged`, naming ``origin``, for anything else, for images cut short, and for more than MAX_PIXELS.
     """
-    _check_size(content, origin)
+    with pictures.opened(content, origin) as picture:
+        if not _plain(picture):
+            return torch.from_numpy(pictures.rgb(picture)).permute(2, 0, 1)
     from torchvision.io import ImageReadMode  # seconds, which sets in memory need not pay
 
     encoded = torch.frombuffer(bytearray(content), dtype=torch.uint8)
     try:
         # The operator behind torchvision.io.decode_image, which warns since 0.29 that TorchCodec will replace it.
-        return torch.ops.image.decode_image(encoded, ImageReadMode.RGB.value)
+        return torch.ops.image.decode_image(encoded, ImageReadMode.RGB.value, upright)
     except RuntimeError as error:
         raise Damaged(f"{origin}: damaged image ({str(error).splitlines()[0].split(', ')[-1]})") from error
 
 
-def mask(content: bytes, origin: str | Path) -> Tensor:
-    """Decode a one-channel or palette PNG to its values, uint8 (H, W). Raises `Damaged` as `image` does."""
-    _check_size(content, origin)
-    try:
-        with Image.open(io.BytesIO(content)) as opened:
-            if opened.mode not in ("P", "L", "1"):
-                raise Damaged(f"{origin}: mode {opened.mode}; a mask is a gray or palette PNG whose values are classes")
-            return torch.from_numpy(np.array(opened, dtype=np.uint8))
-    except (OSError, SyntaxError, ValueError) as error:
-        raise Damaged(f"{origin}: damaged mask ({error})") from error
+def _plain(picture: pictures.Image.Image) -> bool:
+    """Whether torchvision decodes the picture, which is faster."""
+    if picture.format in ("JPEG", "MPO"):
+        return True
+    return picture.format == "PNG" and not pictures.deep(picture) and not picture.has_transparency_data
 
 
-def _check_size(content: bytes, origin: str | Path) -> None:
-    try:
-        with Image.open(io.BytesIO(content)) as opened:  # reads the header only
-            width, height = opened.size
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise Damaged(f"{origin}: not a readable image ({type(error).__name__})") from error
-    if width * height > MAX_PIXELS:
-        raise Damaged(f"{origin}: {width} x {height} pixels, allowed are {MAX_PIXELS}; taken for a decompression bomb")
+def mask(content: bytes, origin: str | Path, table: masks.Table = masks.VALUES) -> Tensor:
+    """Decode a mask to labels, uint8 (H, W), by ``table``. Raises `Damaged` as `das.data.masks.Table.read` does."""
+    return torch.from_numpy(table.read(content, origin))
 
 
 def attempt(work: Callable[[Any], Any], items: Sequence, workers: int | None = None) -> list:

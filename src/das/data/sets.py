@@ -18,7 +18,9 @@ from torch import Tensor
 
 from das.data import decode, splits, statistics
 from das.data.colors import Color
-from das.data.crops import IGNORE, Center, Framing, Native, Whole, cut, cut_mask
+from das.data.crops import Center, Framing, Native, Size, Whole, cut, cut_mask, sides
+from das.data.masks import VALUES, Table
+from das.data.pictures import content
 from das.errors import DasError
 
 
@@ -26,7 +28,7 @@ from das.errors import DasError
 class ImageSet:
     """Images of one size in memory: ``images`` uint8 (N, C, H, W), ``labels`` int64 in [0, classes).
 
-    Labels are (N,), or masks (N, H, W), where `das.data.crops.IGNORE` counts for nothing.
+    Labels are (N,), or masks (N, H, W), where `das.data.masks.IGNORE` counts for nothing.
     """
 
     images: Tensor
@@ -46,10 +48,10 @@ class ImageSet:
         return self.labels if self.labels.ndim == 1 else torch.zeros(len(self), dtype=torch.int64)
 
     @property
-    def framing(self) -> Framing | None:
-        """What a test would see of a picture in a file; None where the images are no squares."""
+    def framing(self) -> Framing:
+        """What a test would see of a picture in a file."""
         height, width = self.shape[1:]
-        return Center(height) if height == width else None
+        return Center(height if height == width else (height, width))
 
     def subset(self, indices: Tensor) -> "ImageSet":
         """The images at ``indices`` (int64), in their order."""
@@ -76,21 +78,22 @@ class ImageSet:
 
 @dataclass(frozen=True)
 class FileSet:
-    """RGB images of any size in files, decoded by threads as they are asked for and resampled to size x size.
+    """RGB images of any size in files, decoded by threads as they are asked for and resampled to ``size``.
 
     ``files`` (N) lie below ``root``; ``targets`` is int64 (N,), or for segmentation the N mask files. ``share`` of the
-    shorter side is what evaluation sees of an image (its central square); with masks it sees the whole image, and
-    ``classes`` is their number, which every value but IGNORE must stay below. With ``size`` None images and masks keep
-    their own sizes, for batches of one.
+    shorter side is what evaluation sees of an image (its center); with masks it sees the whole image, and
+    ``table`` says what their values mean. With ``size`` None images and masks keep their own sizes, for batches of one.
+    ``upright`` applies images' EXIF orientation, which published sets' results were measured without.
     """
 
     root: Path
     files: tuple[Path, ...]
     targets: Tensor | tuple[Path, ...]
-    size: int | None
+    size: Size | None
     share: float = 1.0
     device: torch.device | str = "cpu"
-    classes: int | None = None
+    table: Table = VALUES
+    upright: bool = False
 
     AHEAD = 2  # batches that are decoded before they are asked for
 
@@ -100,7 +103,7 @@ class FileSet:
     @property
     def shape(self) -> tuple[int, int, int]:
         """(C, H, W) of an image in a batch."""
-        return (3, self.size, self.size)
+        return (3, *sides(self.size))
 
     @property
     def masked(self) -> bool:
@@ -145,22 +148,16 @@ class FileSet:
         return replace(self, size=None)
 
     def item(self, index: int, framing: Framing, draws: Sequence[float]) -> tuple[Tensor, Tensor]:
-        """Return image uint8 (3, S, S) and its target: int64 (), or mask int64 (S, S); native ones are (H, W)."""
+        """Return image uint8 (3, *framing.size) and its target: int64 (), or mask int64 of its size; native: (H, W)."""
         file = self.files[index]
-        picture = decode.image(file.read_bytes(), file)
+        picture = decode.image(content(file), file, self.upright)
         height, width = picture.shape[1:]
         box = framing.box(height, width, draws)
         if not self.masked:
             return cut(picture, box, framing.size), self.targets[index]
-        mask = decode.mask(self.targets[index].read_bytes(), self.targets[index])
+        mask = decode.mask(content(self.targets[index]), self.targets[index], self.table)
         if mask.shape != (height, width):
             raise DasError(f"{self.targets[index]}: mask is {tuple(mask.shape)}, its image {(height, width)}")
-        wrong = mask[(mask >= (self.classes or IGNORE)) & (mask != IGNORE)]
-        if len(wrong):
-            raise DasError(
-                f"{self.targets[index]}: {len(wrong)} pixels have values such as {int(wrong[0])}, which are no class; "
-                f"use 0 to {self.classes - 1}, or {IGNORE} where nothing counts"
-            )
         return cut(picture, box, framing.size), cut_mask(mask, box, framing.size)
 
     def chunks(

@@ -10,6 +10,7 @@ from das.augment.base import SearchedAugmentation
 from das.data.batches import Batches
 from das.data.sets import Dataset
 from das.engine.provenance import Meter
+from das.errors import DasError
 from das.models import Normalize, video_model
 from das.study.runs import MethodRun
 
@@ -34,6 +35,11 @@ def search(step: SearchedAugmentation, run: MethodRun, dataset: Dataset, device)
     order = torch.randperm(len(dataset.train), generator=run.generator("augmentation search", "images"))
     seen = dataset.train.subset(order[: step.images].sort().values)
     batches = Batches(seen, step.batch_size, standard, device=device, drop_last=True)
+    if not len(batches):
+        raise DasError(
+            f"methods.{run.method}.augment: the search's batch_size is {step.batch_size}, but it sees {len(seen)} "
+            f"images of {run.dataset}; use at most that many"
+        )
     step.search(
         batches.epoch,
         lambda outputs: Critic(run, dataset, outputs).to(device),

@@ -13,7 +13,7 @@ from torch import Tensor
 from das.analysis.figures import STYLE
 from das.analysis.segmentation import predictions_figure
 from das.data import decode
-from das.data.crops import Framing, Whole
+from das.data.crops import Framing
 from das.errors import DasError
 from das.inference.pictures import read
 from das.models import VideoModel
@@ -97,8 +97,7 @@ def picture_of(model: DasModel, picture: str | Path, label: str | None = None) -
         return figure(explain(model, path, label), path.name)
     if label is not None:
         raise DasError("--label: a segmentation shows all its classes at once; leave it out")
-    framing = Whole(model.side) if model.side else None
-    return predictions_figure(model.cpu(), _opened(model, path, framing)[None], title=path.name)
+    return predictions_figure(model.cpu(), _opened(model, path, model.whole)[None], title=path.name)
 
 
 def _opened(model: DasModel, path: Path, framing: Framing | None = None) -> Tensor:

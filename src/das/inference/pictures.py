@@ -10,6 +10,7 @@ from torch import Tensor
 
 from das.data import decode
 from das.data.crops import Framing
+from das.data.pictures import SUFFIXES
 from das.data.sets import FileSet
 from das.errors import DasError
 from das.tasks.classification import DasModel
@@ -28,14 +29,14 @@ def find(paths: Iterable[str | Path]) -> list[Path]:
         if path.is_dir():
             files = _pictures(path.rglob("*"))
             if not files:
-                raise DasError(f"{path}: holds no picture ({', '.join(sorted(decode.SUFFIXES))})")
+                raise DasError(f"{path}: holds no picture ({', '.join(sorted(SUFFIXES))})")
         elif path.exists():
             files = [path]
         elif any(character in str(path) for character in "*?["):
             base = Path(path.anchor) if path.is_absolute() else Path()
             files = _pictures(base.glob(str(path.relative_to(base))))
             if not files:
-                raise DasError(f"{path}: matches no picture ({', '.join(sorted(decode.SUFFIXES))})")
+                raise DasError(f"{path}: matches no picture ({', '.join(sorted(SUFFIXES))})")
         else:
             raise DasError(f"{path}: does not exist; name pictures, folders of pictures, or globs")
         found |= dict.fromkeys(files)
@@ -45,9 +46,7 @@ def find(paths: Iterable[str | Path]) -> list[Path]:
 
 
 def _pictures(paths: Iterable[Path]) -> list[Path]:
-    return sorted(
-        p for p in paths if p.suffix.lower() in decode.SUFFIXES and not p.name.startswith(".") and p.is_file()
-    )
+    return sorted(p for p in paths if p.suffix.lower() in SUFFIXES and not p.name.startswith(".") and p.is_file())
 
 
 def framing_of(model: DasModel) -> Framing:

@@ -54,7 +54,7 @@ class BilevelSearch:
         self.cell = Cell(**run.cell.model_dump(), seed=run.seed_for("cell")).to(self.device)
         still = Policy.replicate(self.cell.family.frames)
         self.model = tasks.model(run.architecture, still, images.classes, *images.mean_std).to(self.device)
-        self.criterion = self.model.criterion()
+        self.criterion = self.model.criterion().to(self.device)
         relaxation = registry.lookup("relaxation", self.settings.relaxation)
         self.relax, self.learns = relaxation.load(), relaxation.facts.get("learns", True)
         self.architecture = list(self.cell.parameters())
@@ -70,10 +70,10 @@ class BilevelSearch:
             Batches(half, batch_size, steps, device=self.device, drop_last=True) for half in (weight_half, alpha_half)
         )
         self.held_out_batches = Batches(alpha_half, 4 * batch_size, device=self.device)
-        if not len(self.weight_batches):
+        if not len(self.alpha_batches):  # the smaller half, where they differ
             raise DasError(
                 f"searches.{run.source.search}.batch_size: is {batch_size}, but half the training set of "
-                f"{run.dataset} has {len(weight_half)} images; use at most that many"
+                f"{run.dataset} has {len(alpha_half)} images; use at most that many"
             )
         self.history: dict[str, Any] = {
             "alpha": [self.cell.alpha.tolist()],

@@ -77,13 +77,17 @@ def check_method(listed: Sequence[Listed]) -> Iterator[str]:
         yield f"{mixing[0].name} stands before {known[-1].name}; what mixes images should come last"
 
 
-def check_together(listed: Sequence[Listed], *, dense: bool, size: int | None) -> Iterator[str]:
-    """Yield why augmentations cannot work on images with this side (None: not known), or with label maps (dense)."""
+def check_together(listed: Sequence[Listed], *, dense: bool, size: int | Sequence[int] | None) -> Iterator[str]:
+    """Yield why augmentations cannot work on images with this side, or height and width (None: not known), or with
+    label maps (dense)."""
+    sides = {size} if isinstance(size, int) else set(size or ())
     for entry, given in _readable(listed, []):
         if dense and not entry.facts.get("masks"):
             yield f"{entry.name} cannot move label maps, which segmentation needs"
-        if "grid" in given and size and size % given["grid"]:
-            yield f"{entry.name}.grid: is {given['grid']}, which does not divide the image's side of {size} pixels"
+        grid = given.get("grid", entry.options["grid"].default if "grid" in entry.options else 1)
+        for side in sorted(sides):
+            if side % grid:
+                yield f"{entry.name}.grid: is {grid}, which does not divide the image's side of {side} pixels"
 
 
 def _named(name: str) -> Entry:

@@ -3,14 +3,17 @@
 Every function yields problems as ``key: what is there; what would be right``.
 """
 
+import re
 from collections.abc import Iterator
 from importlib.util import find_spec
+from pathlib import Path
 
 from das.errors import DasError
 from das.study import registry, tuning
 from das.study.augmentations import check_dataset, check_method, check_together, read
 from das.study.runs import frames
 from das.study.schema import Range, Study, Tuning
+from das.study.sources import fetched
 
 
 def problems(study: Study) -> Iterator[str]:
@@ -67,6 +70,9 @@ def _components(study: Study) -> Iterator[str]:
         yield from found
         if not found and data.folder is None:
             yield f"{key}.root: is missing; reader {data.reader!r} reads files of your own"
+        if not found and fetched(data) and not _fetchable(str(data.folder)):
+            plain = "letters, digits, . _ - and /, without .."
+            yield f"{key}.root: is {data.folder!r}; data are fetched into it, so it should be made of {plain}"
     for name, net in study.backbones.items():
         key = f"backbones.{name}"
         yield from _component(f"{key}.network", "network", net.network, net.options, f"{key}.options")
@@ -103,6 +109,11 @@ def _components(study: Study) -> Iterator[str]:
             if all(refused):
                 allowed = dict.fromkeys(name for kind in kinds for name in registry.names(kind))
                 yield f"{key}.consensus: is {method.consensus!r}; should be one of {', '.join(allowed)}"
+
+
+def _fetchable(folder: str) -> bool:
+    """Whether data can be fetched into a folder that rules, patterns and logs name."""
+    return re.fullmatch(r"[\w./-]+", folder, re.ASCII) is not None and ".." not in Path(folder).parts
 
 
 def _component(key: str, kind: str, name: str, options: dict | None = None, options_key: str = "") -> Iterator[str]:
@@ -172,12 +183,12 @@ def _augmentations(study: Study) -> Iterator[str]:
                 yield f"methods.{name}.augment: {problem} (data set {data.title!r})"
 
 
-def _training_size(data) -> int | None:
-    """The side of the data set's training images, None where only the files tell."""
+def _training_size(data) -> int | list[int] | None:
+    """The side, or height and width, of the data set's training images, None where only the files tell."""
     for entry in data.augment:
         if isinstance(entry, dict):
-            for options in entry.values():
-                if type(options.get("size")) is int:
+            for name, options in entry.items():
+                if read({name: options})[0].facts.get("frames"):
                     return options["size"]
     return data.size
 

@@ -9,7 +9,21 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from das.study import registry
-from das.study.values import AtLeast2, Below1, Count, Fraction, Name, NonNegative, NonNegativeInt, Part, Positive
+from das.study.values import (
+    AtLeast2,
+    Below1,
+    Count,
+    FilePath,
+    Finite,
+    Fraction,
+    Name,
+    NonNegative,
+    NonNegativeInt,
+    Part,
+    Positive,
+    Size,
+    Url,
+)
 
 
 class Section(BaseModel):
@@ -46,6 +60,16 @@ Augmentations = Annotated[
 ]
 
 
+class SourceFile(Section):
+    """Where a data set's file comes from and what tells that it is the right one; null: not known."""
+
+    url: Url | None = Field(None, description="http://, https:// or file://")
+    size: Count | None = Field(None, description="bytes")
+    md5: Annotated[str, Field(pattern="^[0-9a-f]{32}$")] | None = Field(None, description="32 hex digits")
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = Field(None, description="64 hex digits")
+    optional: bool = Field(False, description="fetched only where an option of the reader asks for it")
+
+
 class Dataset(Section):
     """A data set: where its images come from and how networks are trained on them."""
 
@@ -53,8 +77,8 @@ class Dataset(Section):
 
     title: str = Field(description="as tables and figures call it")
     reader: str = Field(description="a reader of the package or one of your own")
-    root: str | None = Field(None, description="where the files lie, if not in the reader's own place")
-    sources: dict[str, dict[str, Any]] = Field({}, description="files from elsewhere than data/sources.yaml says")
+    root: FilePath | None = Field(None, description="where the files lie, if not in the reader's own place")
+    sources: dict[str, SourceFile] = Field({}, description="files from elsewhere than data/sources.yaml says")
     options: dict[str, Any] = Field({}, description="of the reader")
     splits: AtLeast2 | None = Field(
         None, description="cuts of train_per_class images that seeds take turns in: seed s reads split s mod splits"
@@ -77,12 +101,12 @@ class Dataset(Section):
         return self.entry.facts.get("task", "classification")
 
     @property
-    def size(self) -> int | None:
-        """The side that images are read at; None where only the files tell."""
+    def size(self) -> int | list[int] | None:
+        """The side, or height and width, that images are read at; None where only the files tell."""
         size = self.options.get("size", self.entry.facts.get("size"))
         if size is None and "size" in self.entry.options:
             size = self.entry.options["size"].default
-        return size if type(size) is int else None
+        return size if isinstance(size, int | list) else None
 
 
 class Head(Section):
@@ -125,6 +149,9 @@ class SegmentationRecipe(Section):
     auxiliary_weight: NonNegative = Field(0.4, description="of the auxiliary head's loss")
     head_lr: Positive = Field(1.0, description="times the learning rate, for both heads")
     batch_norm: Literal["train", "frozen"] = Field("train", description="frozen: running statistics stay as they are")
+    class_weights: dict[str, Positive] = Field(
+        {}, exclude_if=lambda weights: not weights, description="class: weight of its pixels in the loss; others 1"
+    )
     evaluation: DenseEvaluation = Field(DenseEvaluation(), description="how a test predicts")
 
 
@@ -178,10 +205,8 @@ class AlphaOptimizer(Section):
     """Adam on the architecture parameters."""
 
     lr: Positive = Field(3e-4, description="learning rate of alpha")
-    betas: tuple[Fraction, Fraction] = Field((0.5, 0.999), description="of Adam")
+    betas: tuple[Fraction, Fraction] = Field((0.5, 0.999), strict=False, description="of Adam")
     weight_decay: NonNegative = Field(1e-3, description="draws alpha to an even mixture")
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
 
 
 class WeightOptimizer(Section):
@@ -228,8 +253,8 @@ class PolicySource(Section):
     fusion: str = Field("tsm", description="of the network in a search")
     fusion_options: dict[str, Any] = Field({}, description="of that fusion")
     operation: str | None = Field(None, description="of source `single`")
-    magnitude: float | None = Field(None, description="of source `single`, per step")
-    path: str | None = Field(None, description="of source `file`")
+    magnitude: Finite | None = Field(None, description="of source `single`, per step")
+    path: FilePath | None = Field(None, description="of source `file`")
 
 
 class PolicyBenchmark(Section):
@@ -331,4 +356,4 @@ class Architecture(Section):
     fusion_options: dict[str, Any] = {}
     consensus: str = "mean_logits"
     segmentation: SegmentationRecipe | None = None
-    image_size: int | None = None
+    image_size: Size | None = None

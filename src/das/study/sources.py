@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from das.errors import DasError
@@ -11,7 +12,7 @@ from das.study.schema import Dataset
 
 CACHE = Path("results/work/hashes")
 MARK = "prepared.json"
-FOREIGN = ("__MACOSX",)
+FOREIGN = ("__MACOSX", "Thumbs.db", "desktop.ini")  # what operating systems leave beside files
 
 
 class Look:
@@ -60,8 +61,8 @@ def fingerprint(data: Dataset) -> str | None:
     """A hash of the files of a data set; None where a set that can be fetched is not here yet.
 
     Of a fetched set its mark counts, and names and sizes of the files beside it (its archives were verified when they
-    were fetched); of all other sets every file's name and content, hidden and foreign files left out. Raises DasError
-    where a set of one's own is missing.
+    were fetched); of all other sets name and content of every file that `walk` finds. Raises DasError where a set of
+    one's own is missing.
     """
     folder = Path(str(data.folder))
     if fetched(data):
@@ -72,7 +73,7 @@ def fingerprint(data: Dataset) -> str | None:
     if not folder.exists():
         raise DasError(f"root: {folder} is not there; data set {data.title!r} reads its files from it")
     with Look(folder) as look:
-        names = [file.relative_to(folder).as_posix() for file in _files(folder)] if folder.is_dir() else [""]
+        names = [file.relative_to(folder).as_posix() for file in walk(folder)] if folder.is_dir() else [""]
         return _hash([(name, look.hash(folder / name)) for name in names])
 
 
@@ -88,14 +89,35 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    """Files below ``folder`` in the order of their names, following links; unreadable ones are the reader's to name."""
-    for entry in sorted(folder.iterdir()):
-        if entry.name.startswith(".") or entry.name in FOREIGN:
-            continue
-        if entry.is_dir():
-            yield from _files(entry)
-        elif entry.is_file():
+def walk(
+    folder: Path, aside: Callable[[Path, str], object] = lambda path, why: None, above: tuple[Path, ...] = ()
+) -> Iterator[Path]:
+    """Files below ``folder`` that count, in the order of their names, links followed.
+
+    ``aside`` is told of the others, with the reason: `hidden` (``.name``), `foreign` (FOREIGN), or why they cannot be
+    read. ``above`` holds the real paths of the folders that the walk came through.
+    """
+    above = (*above, folder.resolve())
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        aside(folder, f"cannot be read ({error.strerror})")
+        return
+    for entry in entries:
+        if entry.name.startswith("."):
+            aside(entry, "hidden")
+        elif entry.name in FOREIGN:
+            aside(entry, "foreign")
+        elif entry.is_dir():
+            if entry.is_symlink() and entry.resolve() in above:
+                aside(entry, "links to a folder above it")
+            else:
+                yield from walk(entry, aside, above)
+        elif not entry.is_file():
+            aside(entry, "links to nothing" if entry.is_symlink() else "no plain file")
+        elif not os.access(entry, os.R_OK):
+            aside(entry, "cannot be read (no permission)")
+        else:
             yield entry
 
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from das.data.batches import Batches
-from das.data.crops import IGNORE, Native
+from das.data.crops import IGNORE, Native, Whole, sides
 from das.data.sets import FileSet, ImageSet
 from das.errors import DasError
 from das.models.segmentation import segmenter
@@ -38,7 +38,8 @@ class SegmentationModel(DasModel):
         self.consensus = DenseConsensus(architecture.consensus, self.policy)
         self.frozen = architecture.segmentation.batch_norm == "frozen"
         self.evaluation = architecture.segmentation.evaluation
-        self.side = architecture.image_size if self.evaluation.size == "training" else None
+        size = architecture.image_size if self.evaluation.size == "training" else None
+        self.whole = Whole(size) if size else None  # how training saw images from files
 
     def build(self, architecture: Architecture) -> nn.Module:
         return segmenter(
@@ -81,7 +82,12 @@ class SegmentationModel(DasModel):
         return fused if self.training else fused[0]
 
     def criterion(self, label_smoothing: float = 0.0) -> nn.Module:
-        return DenseLoss(self.architecture.segmentation.auxiliary_weight, label_smoothing)
+        recipe = self.architecture.segmentation
+        if unknown := set(recipe.class_weights) - set(self.classes):
+            key = f"segmentation.class_weights.{min(unknown)}"
+            raise DasError(f"{key}: is no class; should be one of {', '.join(self.classes)}")
+        weights = [recipe.class_weights.get(name, 1.0) for name in self.classes] if recipe.class_weights else None
+        return DenseLoss(recipe.auxiliary_weight, label_smoothing, weights)
 
     def learning_rates(self) -> dict[nn.Parameter, float]:
         heads = (self.network.network.head, self.network.network.auxiliary)
@@ -112,38 +118,40 @@ class SegmentationModel(DasModel):
         """Images (B, C, H, W) of any size to logits (B, K, H, W) as the recipe tests.
 
         Probabilities are averaged over windows, mirrored copies and scales (hszhao/semseg). With the recipe's
-        ``evaluation.size`` `training`, images from files are first scaled to the squares that training saw of them, and
+        ``evaluation.size`` `training`, images from files are first scaled as training saw them, and
         predictions are brought back to the images' size.
         """
         window, scales, flip = self.evaluation.window, self.evaluation.scales, self.evaluation.flip
-        if self.side is None and window is None and tuple(scales) == (1.0,) and not flip:
+        if self.whole is None and window is None and tuple(scales) == (1.0,) and not flip:
             return self(images)
         size, total = images.shape[2:], 0
         for scale in scales:
-            zoom = scale * self.side / max(size) if self.side else scale
+            zoom = scale
+            if self.whole:
+                zoom = min(scale * side / length for side, length in zip(sides(self.whole.size), size, strict=True))
             lengths = [max(1, round(zoom * length)) for length in size]
             scaled = _resized(images, lengths, antialias=True)
-            side = window or (max(lengths) if self.side else None)
+            seen = (window, window) if window else self.whole.box(*lengths)[2:] if self.whole else None
             for mirrored in (False, True)[: 1 + flip]:
-                probabilities = self._windows(scaled.flip(-1) if mirrored else scaled, side)
+                probabilities = self._windows(scaled.flip(-1) if mirrored else scaled, seen)
                 probabilities = probabilities.flip(-1) if mirrored else probabilities
                 total = total + _resized(probabilities, size)
         return (total / total.sum(1, keepdim=True)).clamp_min(torch.finfo(total.dtype).tiny).log()
 
-    def _windows(self, images: Tensor, side: int | None) -> Tensor:
-        """Probabilities (B, K, H, W): means over the windows that cover a pixel; no ``side``: the image is the window.
+    def _windows(self, images: Tensor, window: tuple[int, int] | None) -> Tensor:
+        """Probabilities (B, K, H, W): means over the windows that cover a pixel; None: the image is the window.
 
         A window that is larger than the image reaches beyond its right and bottom, where it is black as in training.
         """
-        if side is None:
+        if window is None:
             return self(images).softmax(1)
-        height, width = images.shape[2:]
-        images = F.pad(images, (0, max(side - width, 0), 0, max(side - height, 0)))
+        (height, width), (rows, columns) = images.shape[2:], window
+        images = F.pad(images, (0, max(columns - width, 0), 0, max(rows - height, 0)))
         total = images.new_zeros(len(images), len(self.classes), *images.shape[2:])
         count = images.new_zeros(images.shape[2:])
-        for top in _starts(images.shape[2], side):
-            for left in _starts(images.shape[3], side):
-                part = (..., slice(top, top + side), slice(left, left + side))
+        for top in _starts(images.shape[2], rows):
+            for left in _starts(images.shape[3], columns):
+                part = (..., slice(top, top + rows), slice(left, left + columns))
                 total[part] += self(images[part].contiguous()).softmax(1)
                 count[part] += 1
         return (total / count)[..., :height, :width]
@@ -164,11 +172,13 @@ def _starts(length: int, side: int) -> list[int]:
 
 
 class DenseLoss(nn.Module):
-    """Mean cross-entropy of a pixel, and ``auxiliary_weight`` times the auxiliary head's (Zhao et al. 2017: 0.4)."""
+    """Mean cross-entropy of a pixel, and ``auxiliary_weight`` times the auxiliary head's (Zhao et al. 2017: 0.4). With
+    ``weights``, one a class, the mean is weighted by the weight of each pixel's label."""
 
-    def __init__(self, auxiliary_weight: float, label_smoothing: float):
+    def __init__(self, auxiliary_weight: float, label_smoothing: float, weights: Sequence[float] | None = None):
         super().__init__()
         self.auxiliary_weight, self.label_smoothing = auxiliary_weight, label_smoothing
+        self.register_buffer("weights", torch.tensor(weights) if weights else None, persistent=False)
 
     def forward(self, logits: Tensor | tuple[Tensor, Tensor], labels: Tensor) -> Tensor:
         """Logits (B, K, H, W), alone or with the auxiliary head's, and label maps (B, H, W) to a scalar.
@@ -183,5 +193,8 @@ class DenseLoss(nn.Module):
         return loss
 
     def _mean(self, logits: Tensor, labels: Tensor) -> Tensor:
-        total = cross_entropy(logits.float(), labels, reduction="sum", label_smoothing=self.label_smoothing)
-        return total / (labels != IGNORE).sum().clamp_min(1)
+        how = {"reduction": "sum", "label_smoothing": self.label_smoothing, "weight": self.weights}
+        total, counted = cross_entropy(logits.float(), labels, **how), labels != IGNORE
+        if self.weights is None:
+            return total / counted.sum().clamp_min(1)
+        return total / self.weights[labels[counted]].sum().clamp_min(torch.finfo(total.dtype).tiny)

@@ -1,55 +1,40 @@
-"""One's own folder of images: a folder a class, below train/ and test/ or, to be split here, at once."""
+"""One's own images: a folder a class, below train/ and test/ or at once, or as a CSV of labels says."""
 
 from pathlib import Path
 
 import torch
 
-from das.data import decode, splits
+from das.data import decode, listing, splits, unpacked
 from das.data.crops import Center
 from das.data.sets import Dataset, FileSet, ImageSet
 from das.errors import DasError
 
 
 def read(reader: str, root: Path, options: dict) -> Dataset:
-    """Read ``root``/{train,test}/<class>/*.{jpg,jpeg,png}, or ``root``/<class>/* and hold out ``test_fraction``.
+    """Read what `das.data.listing.images` finds below ``root``, a folder or an archive of one.
 
-    Images are resized to ``size`` on the shorter side and cut to the central square, in memory; with ``stream`` they
-    stay in their files. Classes are numbered in the order of their names.
+    Images are resized and cut to the central box of shape ``size``, in memory; with ``stream`` they stay in their
+    files. Classes are numbered in the order of their names. What was found is said, a line a class. Raises DasError
+    for a layout that cannot be read as meant, for classes with too few images, and for files that cannot be read.
     """
-    if not root.is_dir():
-        raise DasError(f"{root}: no such folder of images")
-    divided = (root / "train").is_dir() and (root / "test").is_dir()
-    classes = _folders(root / "train" if divided else root)
+    found = listing.images(unpacked.folder_of(root), options["labels"])
+    share, broken = options["test_fraction"], found.left_out.broken()
+    listing.refuse(root, [*found.faults, *found.poor(share), *(broken if options["damaged"] == "refuse" else ())])
+    said = [*found.lines(share), *found.notes, *found.left_out.lines(), *listing.repetitions(found.root, found.parts)]
+    print("\n".join([*said, *(f"left out: {one}" for one in broken)]), flush=True)
 
     def split(name: str) -> FileSet | ImageSet:
-        listed = _listed(root / name if divided else root, classes, root, options["size"])
-        if not divided:
-            parts = splits.holdout(listed.strata, options["test_fraction"], reader)
-            listed = listed.subset(parts[0 if name == "train" else 1])
-        return _settle(listed, **{key: options[key] for key in ("stream", "damaged")})
+        files, labels = zip(*found.parts[name if found.divided else listing.WHOLE], strict=True)
+        images = FileSet(found.root, files, torch.tensor(labels), options["size"], upright=True)
+        if not found.divided:
+            parts = splits.holdout(images.strata, share, reader)
+            images = images.subset(parts[0 if name == "train" else 1])
+        return _settle(images, options["stream"], options["damaged"], found.classes)
 
-    return Dataset(reader, split, classes, {s: options[f"{s}_per_class"] for s in ("train", "test")})
-
-
-def _folders(root: Path) -> tuple[str, ...]:
-    names = tuple(sorted(entry.name for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith(".")))
-    if len(names) < 2:
-        raise DasError(f"{root}: holds {len(names)} class folders; at least 2 are needed, one a class")
-    return names
+    return Dataset(reader, split, found.classes, {s: options[f"{s}_per_class"] for s in ("train", "test")})
 
 
-def _listed(part: Path, classes: tuple[str, ...], root: Path, size: int) -> FileSet:
-    files, labels = [], []
-    for label, name in enumerate(classes):
-        found = sorted(file for file in (part / name).rglob("*") if file.suffix.lower() in decode.SUFFIXES)
-        if not found:
-            raise DasError(f"{part / name}: holds no image ({', '.join(sorted(decode.SUFFIXES))})")
-        files += found
-        labels += [label] * len(found)
-    return FileSet(root, tuple(files), torch.tensor(labels), size)
-
-
-def _settle(listed: FileSet, stream: bool, damaged: str) -> FileSet | ImageSet:
+def _settle(listed: FileSet, stream: bool, damaged: str, classes: tuple[str, ...]) -> FileSet | ImageSet:
     """Deal with damaged images and, unless the set is streamed, read it into memory."""
     if stream and damaged == "refuse":  # a damaged image is refused when it is reached
         return listed
@@ -60,7 +45,10 @@ def _settle(listed: FileSet, stream: bool, damaged: str) -> FileSet | ImageSet:
         return None if stream else picture
 
     results = decode.attempt(image, range(len(listed)))
-    keep = decode.settle(results, damaged)
+    keep = torch.tensor(decode.settle(results, damaged), dtype=torch.int64)
+    left = torch.bincount(listed.targets[keep], minlength=len(classes))
+    if not left.min():
+        raise DasError(f"{listed.root}: no image of class {classes[int(left.argmin())]!r} is left without damaged ones")
     if stream:
-        return listed.subset(torch.tensor(keep))
+        return listed.subset(keep)
     return ImageSet(torch.stack([results[i] for i in keep]), listed.targets[keep])
