@@ -32,7 +32,7 @@ def deliver(
     Returns what was written: exported files with the greatest difference of their logits on ``images``. Raises DasError
     as `das.export.formats.export`.
     """
-    if to or out.suffix:
+    if to or (out.suffix and not out.is_dir()):
         return {out: export(model, out, images, to)}
     written: dict[Path, float | None] = {}
     for name in FORMATS:
