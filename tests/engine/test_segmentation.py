@@ -16,6 +16,7 @@ from das.engine.train import fit, resume_state, train
 from das.errors import DasError
 from das.search.bilevel import BilevelSearch
 from das.study import check, load_study, of_method, of_policy
+from das.study.results import inputs, publish
 from das.study.schema import Architecture, Head, SegmentationRecipe
 from das.tasks import model as make_model
 from das.tasks.dense_scores import DenseScore, boundary, cross_entropy
@@ -150,6 +151,38 @@ def test_boundary_iou_sees_what_iou_does_not():
     found = score.result()
     assert found["miou"] > 0.9
     assert found["boundary_iou"] < 0.75
+    assert found["boundary_iou_published"] == found["boundary_iou"]  # nothing is ignored
+
+
+def test_boundary_iou_with_an_ignored_rim_in_both_orders():
+    """Against sets of pixels: eroded with the rim taken away before, and after."""
+    labels = torch.zeros(1, 24, 24, dtype=torch.int64)
+    labels[:, 6:18, 6:18] = 1
+    labels[:, 5:7] = labels[:, :, 5:7] = IGNORE
+    predicted = torch.zeros(1, 24, 24, dtype=torch.int64)
+    predicted[:, 4:19, 6:17] = 1
+    score = DenseScore(("a", "b"))
+    score.add(torch.nn.functional.one_hot(predicted, 2).permute(0, 3, 1, 2).float(), labels)
+    width = max(1, round(0.02 * (2 * 24**2) ** 0.5))
+
+    def edge(pixels):
+        """Pixels of the set with one outside it, or outside the image, within ``width`` in each direction."""
+        near = range(-width, width + 1)
+        return {(y, x) for y, x in pixels if any((y + dy, x + dx) not in pixels for dy in near for dx in near)}
+
+    def pixels(mask):
+        return {tuple(place) for place in mask[0].nonzero().tolist()}
+
+    counts = pixels(labels != IGNORE)
+    ratios = {"boundary_iou": [], "boundary_iou_published": []}
+    for label in (0, 1):
+        theirs, ours = edge(pixels(labels == label)), pixels(predicted == label)
+        for name, found in (("boundary_iou", edge(ours & counts)), ("boundary_iou_published", edge(ours) & counts)):
+            ratios[name].append(len(found & theirs) / len(found | theirs))
+    found = score.result()
+    for name, values in ratios.items():
+        assert found[name] == pytest.approx(sum(values) / 2)
+    assert found["boundary_iou"] > found["boundary_iou_published"] + 0.1
 
 
 # -- loss ------------------------------------------------------------------------------------------------------------
@@ -263,8 +296,8 @@ def study(tmp_path, monkeypatch):
 def test_a_number_repeats_to_the_byte_and_says_what_counts(study, tiles, monkeypatch, tmp_path):
     number = of_method(study, "land_cover", "pspnet_resnet8", "das", 0)
     policy = Policy.single("rotate", 4, 3)
-    number.made_by.main.parent.mkdir(parents=True)
-    policy.save(number.made_by.main)
+    made_by = number.made_by
+    publish(made_by, {"halves": "{}", "history": "{}", "policy": policy.dumps()}, inputs(made_by), {})
     train(number, tiles, policy)
     first = number.number.read_bytes()
     content = json.loads(first)
@@ -286,19 +319,19 @@ def test_a_number_repeats_to_the_byte_and_says_what_counts(study, tiles, monkeyp
 def test_an_interrupted_training_ends_in_the_same_weights(study, tiles):
     number = of_method(study, "land_cover", "pspnet_resnet8", "das", 0)
     policy = Policy.single("rotate", 4, 3)
-    whole = fit(number, tiles, policy, resume_state(number, tiles, policy))
-    resume_state(number, tiles, policy).discard()
+    whole = fit(number, tiles, policy, resume_state(number, number.digest))
+    resume_state(number, number.digest).discard()
 
-    class Interrupted(type(resume_state(number, tiles, policy))):
+    class Interrupted(type(resume_state(number, number.digest))):
         def save(self, state):
             super().save(state)
             raise KeyboardInterrupt
 
-    resume = resume_state(number, tiles, policy)
+    resume = resume_state(number, number.digest)
     resume.__class__ = Interrupted
     with pytest.raises(KeyboardInterrupt):
         fit(number, tiles, policy, resume)
-    rest = fit(number, tiles, policy, resume_state(number, tiles, policy))
+    rest = fit(number, tiles, policy, resume_state(number, number.digest))
     assert rest.curves == whole.curves
     assert rest.tested == whole.tested
     for ours, theirs in zip(rest.model.state_dict().values(), whole.model.state_dict().values(), strict=True):
@@ -338,13 +371,14 @@ def test_a_network_learns_what_color_says():
 
 
 def test_search_moves_alpha_by_the_segmentation_loss(study, tiles):
-    search = BilevelSearch(of_policy(study, "land_cover", "pspnet_resnet8", "searched", 0), tiles)
+    run = of_policy(study, "land_cover", "pspnet_resnet8", "searched", 0)
+    search = BilevelSearch(run, tiles, run.digest)
     before = search.cell.alpha.detach().clone()
     policy, history, _ = search.find()
     assert not torch.equal(before, search.cell.alpha)
     assert policy.frames == study.cells["quick"].frames
     assert 0 <= history["val_accuracy"][0] <= 1
-    again = BilevelSearch(of_policy(study, "land_cover", "pspnet_resnet8", "searched", 0), tiles)
+    again = BilevelSearch(run, tiles, run.digest)
     again.resume.discard()
     assert again.find()[0].digest() == policy.digest()
 

@@ -22,13 +22,14 @@ from das.data.crops import IGNORE
 from das.data.sets import Dataset
 from das.engine.checkpoint import load_model
 from das.files import read_json
+from das.study import results
 from das.study.runs import MethodRun, of_method
 from das.study.schema import Study
 from das.tasks.segmentation import SegmentationModel
 from das.video.policy import Policy
 from das.video.registration import DenseConsensus
 
-EXTRAS = ("pixel_accuracy", "boundary_iou")
+EXTRAS = ("pixel_accuracy", "boundary_iou", "boundary_iou_published")
 PICTURES = 3
 IGNORED_COLOUR = "white"
 
@@ -54,7 +55,7 @@ def _cells(study: Study):
 def _scores(study: Study, dataset: str, backbone: str, method: str) -> dict:
     runs = [of_method(study, dataset, backbone, method, seed) for seed in study.study.seeds]
     tests = [read_json(run.number)["last"] for run in runs if standing(run)[0]]
-    found: dict[str, list] = {name: [test[name] for test in tests] for name in EXTRAS}
+    found: dict[str, list] = {name: [test.get(name) for test in tests] for name in EXTRAS}
     for test in tests:
         for label, value in test["class_iou"].items():
             found.setdefault(f"iou_{label}", []).append(value)
@@ -72,7 +73,8 @@ def readable_segmentation(study: Study, table: pd.DataFrame) -> pd.DataFrame:
     readable.insert(3, "Consensus", table.consensus.where(table.frames != 1, ""))
     at = readable.columns.get_loc("Frames")
     labels = [c for c in table.columns if c.startswith("iou_") and not c.endswith("_ci95")]
-    titles = {"pixel_accuracy": "Pixel accuracy, %", "boundary_iou": "Boundary IoU, %"}
+    named = ("Pixel accuracy, %", "Boundary IoU, %", "Boundary IoU, published order, %")
+    titles = dict(zip(EXTRAS, named, strict=True))
     for name in [*EXTRAS, *labels]:
         values = [f"{value:.2f}" if value == value else NOT_RUN for value in table[name]]
         readable.insert(at, titles.get(name, f"IoU {name.removeprefix('iou_')}, %"), values)
@@ -162,8 +164,11 @@ def _picture(pixels: np.ndarray) -> np.ndarray:
 def write_predictions(run: MethodRun, dataset: Dataset, policy: Policy | None) -> Path:
     """Draw `predictions_figure` for three test images, evenly taken, and return the path of the .png.
 
-    Raises DasError for a checkpoint that is missing or damaged.
+    Raises DasError for a checkpoint or policy that is missing or cannot stand for the run.
     """
+    results.require(run.trained, "checkpoint")
+    if run.made_by:
+        results.require(run.made_by)
     model = load_model(run.trained.checkpoint, policy or Policy.replicate(1), run.consensus)
     chosen = torch.arange(PICTURES) * len(dataset.test) // PICTURES
     images, masks = next(Batches(dataset.test.subset(chosen), PICTURES).epoch())
