@@ -80,7 +80,7 @@ ALIKE = {"network_options": {"width": 8}, "augment": ["random_flip"], "seed": 3}
 def test_fit_is_what_a_study_trains(study, shop):
     run = of_method(study, "images", "network", "method", 3)
     images = data.of_study(study, "images")
-    expected = fit(run, images, TURN, resume_state(run, images, TURN)).model
+    expected = fit(run, images, TURN, resume_state(run, run.digest)).model
     made = das.fit(
         shop.train.images,
         shop.train.labels,

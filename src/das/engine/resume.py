@@ -70,7 +70,7 @@ class NotKept(ResumeState):
     """The state of work that is done in one go: nothing is kept of it."""
 
     def __init__(self):
-        super().__init__("none", digest="")
+        super().__init__("none", digest="none")
 
     def load(self) -> None:
         return None

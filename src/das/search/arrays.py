@@ -78,6 +78,6 @@ def search(
     run = of_policy(study, IMAGES, NETWORK, POLICY, seed)
     assert isinstance(run, SearchRun)
     with undisturbed():
-        searching = BilevelSearch(run, images_of)
+        searching = BilevelSearch(run, images_of, depends_on=run.digest)
         searching.resume = NotKept()
         return searching.find()[0]
