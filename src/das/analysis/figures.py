@@ -1,6 +1,7 @@
 """The study's figures, each as PNG and PDF."""
 
 import io
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +35,15 @@ STYLE: dict[Any, Any] = {
 LINES = ("-", "--", "-.", ":")
 
 
-def save_figure(figure: Figure, path: Path) -> None:
+DATES: dict[str, dict] = {".png": {"Software": None}, ".pdf": {"CreationDate": None, "Producer": None}}
+
+
+def save_figure(figure: Figure, path: Path, suffixes: Iterable[str] = tuple(DATES)) -> None:
     """Write ``figure`` beside ``path`` as .png and .pdf, without dates, so that equal figures are equal bytes."""
-    for suffix, metadata in ((".png", {"Software": None}), (".pdf", {"CreationDate": None, "Producer": None})):
+    for suffix in suffixes:
         buffer = io.BytesIO()
         with mpl.rc_context(STYLE):
-            figure.savefig(buffer, format=suffix[1:], metadata=metadata)
+            figure.savefig(buffer, format=suffix[1:], metadata=DATES[suffix])
         publish(path.with_suffix(suffix), buffer.getvalue())
 
 

@@ -66,6 +66,19 @@ class ResumeState:
         self.path.unlink(missing_ok=True)
 
 
+class NotKept(ResumeState):
+    """The state of work that is done in one go: nothing is kept of it."""
+
+    def __init__(self):
+        super().__init__("none", digest="none")
+
+    def load(self) -> None:
+        return None
+
+    def save(self, state: dict[str, Any]) -> None:
+        return None
+
+
 def torch_bytes(content: Any) -> bytes:
     """``torch.save`` to bytes: unlike saving to a path, independent of the file's name."""
     buffer = io.BytesIO()

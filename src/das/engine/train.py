@@ -144,7 +144,7 @@ def fit(
     if not state:
         searches = [search(step, run, dataset, device) for step in modules if isinstance(step, SearchedAugmentation)]
 
-    for epoch in (epochs := Epochs(str(run.number), run.epochs, start, stop)):
+    for epoch in (epochs := Epochs(run.title, run.epochs, start, stop)):
         objective.train()
         total = torch.zeros((), device=device)
         draws = run.generator("method", epoch)
@@ -164,10 +164,10 @@ def fit(
             objective.after_step(done / run.epochs)
         mean_loss = float(total) / len(train_batches)
         if not math.isfinite(mean_loss):
-            raise Diverged(f"{run.number}: the loss is {mean_loss} in epoch {epoch + 1}; lower recipes.*.lr")
+            raise Diverged(f"{run.title}: the loss is {mean_loss} in epoch {epoch + 1}; lower recipes.*.lr")
         curves["train_loss"].append(mean_loss)
         said = f"loss {mean_loss:.4f}"
-        if (epoch + 1) % recipe.test_every == 0 or epoch + 1 == run.epochs:
+        if len(judged) and ((epoch + 1) % recipe.test_every == 0 or epoch + 1 == run.epochs):
             tested, test_device_s = test(judged)
             note(judge, epoch + 1, tested)
             said += f", {judge} {model.metric} {tested[model.metric]:.2%}"
@@ -192,6 +192,7 @@ def fit(
 
     if best:
         model.network.load_state_dict(best["weights"])
+    if best and len(dataset.test):
         tested, test_device_s = test(dataset.test)
         note("test", best["epoch"], tested)
     objective.before_test()

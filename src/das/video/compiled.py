@@ -8,7 +8,9 @@ Photometric operations are not linear: what they read and what they give are tab
 between them are compiled. The same holds for what a node of more than ``MOST_PATHS`` paths reads (uniform mixtures).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from scipy.sparse import coo_array
@@ -134,16 +136,21 @@ class CompiledPolicy:
         for step, compiled in zip(self._steps, self._maps, strict=True):
             if isinstance(step, Recolor):
                 source = self._frames.images(tables[step.table], images.shape)
-                recolored = self._frames.recolor(step.choice, step.choice.magnitudes[0], source)
-                tables.append(torch.cat([to_table(part) for part in recolored]))
+                tables.append(torch.cat([to_table(part) for part in self._recolor(step.choice, source)]))
             else:
-                assert compiled is not None
-                pattern, values = compiled
-                read = (tables[index] for index in _tables(step.paths))
-                tables.append(product(pattern, values.to(table.dtype), *read))
+                tables.append(self._product(compiled, *(tables[index] for index in _tables(step.paths))))
         return self._frames.video(images, self._frames.images(tables[self._video], images.shape))
 
-    def _compile(self, paths: tuple[Path, ...]) -> tuple[Pattern, Tensor]:
+    # What an export does in another way (das.export.plain).
+
+    def _recolor(self, choice: Choice, parts: Sequence[Tensor]) -> Sequence[Tensor]:
+        return self._frames.recolor(choice, choice.magnitudes[0], parts)
+
+    def _product(self, compiled: Any, *tables: Tensor) -> Tensor:
+        pattern, values = compiled
+        return product(pattern, values.to(tables[0].dtype), *tables)
+
+    def _compile(self, paths: tuple[Path, ...]) -> Any:
         """Merge the taps of paths into one sparse map, from the tables they read to all moving frames."""
         height, width = self._size
         pixels, moving = height * width, self._frames.moving

@@ -8,6 +8,7 @@ there if that position lies in it and at least half of what it shows lies in the
 have no geometry and are taken as they come.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -89,7 +90,7 @@ class DenseConsensus:
         """
         batch, frames, channels, *low = logits.shape
         key = (*low, height, width, logits.device)
-        pattern, values = remembered(self._maps, key, lambda: self._map(low, (height, width), logits.device))
+        pattern, values = remembered(self._maps, key, lambda: self.map(low, (height, width), logits.device))
         table = logits.to(torch.promote_types(logits.dtype, torch.float32)).permute(1, 3, 4, 0, 2)
         table = table.reshape(-1, batch * channels)
         if len(table) != pattern.columns:
@@ -97,7 +98,8 @@ class DenseConsensus:
         fused = product(pattern, values.to(table.dtype), table)
         return fused.view(height, width, batch, channels).permute(2, 3, 0, 1)
 
-    def _map(self, low: list[int], image: tuple[int, int], device: torch.device) -> tuple[Pattern, Tensor]:
+    def map(self, low: Sequence[int], image: tuple[int, int], device: torch.device) -> tuple[Pattern, Tensor]:
+        """The sparse map from all frames' logits of ``low`` (h, w) to the pixels of an ``image`` (H, W)."""
         frames = Frames(self.policy, sources(self.policy))
         height, width, top, left = frames.window(*image)
         size = [height, width]

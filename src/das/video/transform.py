@@ -1,5 +1,7 @@
 """The image-to-video step as a module, for batches in a network and for single samples in a data pipeline."""
 
+from pathlib import Path
+
 import torch
 from torch import Tensor, nn
 
@@ -23,6 +25,14 @@ class ImageToVideo(nn.Module):
         super().__init__()
         self.policy = policy
         self._made: dict = {}
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> "ImageToVideo":
+        """The step of a policy file; raises DasError naming the file, the key (or line) and the reason."""
+        return cls(Policy.load(path))
+
+    def __getstate__(self) -> dict:
+        return {**self.__dict__, "_made": {}}  # a worker of a DataLoader makes its own
 
     def extra_repr(self) -> str:
         return self.policy.describe()
