@@ -14,14 +14,14 @@ from PIL import Image
 from das import data
 
 ROOT = Path(__file__).parents[2]
-CLASSES = {"bag": "Bag", "boot": "Ankle boot", "shirt": "T-shirt/top", "trousers": "Trouser"}
+CLASSES = {"bag": "bag", "boot": "ankle boot", "shirt": "t-shirt", "trousers": "trouser"}
 HELD = 10  # photographs a class that the study never sees
 
 
 @pytest.fixture
 def project(tmp_path):
     """A project, and real images as JPEG files: 40 a class below photos, HELD others a class below new_photos."""
-    for name in ("Snakefile", "workflow", "profiles", "params.yaml"):
+    for name in ("Snakefile", "workflow", "profiles", "params.yaml", "data"):
         (tmp_path / name).symlink_to(ROOT / name)
     fashion = data.load("fashion_mnist_embedded", root=ROOT / "data/embedded/fashion_mnist")
     for name, title in CLASSES.items():
