@@ -42,7 +42,7 @@ def test_four_commands_from_photographs_to_predictions(project):
     spent = {}
     for command in (
         "das new mine photos",
-        "snakemake --cores 2 all results/tables --configfile mine.yaml",
+        "snakemake --cores 2 results/tables --configfile mine.yaml",
         f"das test {checkpoint} new_photos report",
         f"das predict {checkpoint} new_photos --csv predictions.csv",
     ):
