@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -125,3 +126,21 @@ def test_what_is_forgotten_is_gone(store, published):
     store.forget(store.find("training", KEY))
     assert list(store.entries()) == []
     assert Path(published["number"]).exists()
+
+
+def test_what_a_kill_left_is_tidied_when_it_is_old(store, published):
+    place = store.root / "training" / KEY[:2]
+    for name, age in (("old", 7200), ("new", 0)):
+        (place / f".{KEY}.{name}").mkdir(parents=True)
+        when = time.time() - age
+        os.utime(place / f".{KEY}.{name}", (when, when))
+    store.keep("training", KEY, published, "study/run")
+    assert sorted(path.name for path in place.iterdir()) == [f".{KEY}.new", KEY]
+
+
+def test_a_damaged_entry_is_replaced_when_the_run_is_kept_again(store, published, capsys):
+    store.keep("training", KEY, published, "study/run")
+    (store.find("training", KEY).folder / "number.json").write_text("damaged")
+    assert store.keep("training", KEY, published, "study/run")
+    assert "is damaged" in capsys.readouterr().out
+    assert store.verify() == []

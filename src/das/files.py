@@ -95,7 +95,14 @@ def lock(path: Path, what: str) -> Iterator[None]:
         except OSError:  # no locks here
             pass
         else:
-            handle.truncate(0)
-            handle.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-            handle.flush()
+            _sign(handle.fileno())
         yield
+
+
+def _sign(lock: int) -> None:
+    """Write into the lock who holds it."""
+    try:
+        os.ftruncate(lock, 0)
+        os.write(lock, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+    except OSError:  # a full disk: it is held all the same
+        return

@@ -10,6 +10,7 @@ import fcntl
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from das.errors import DasError
-from das.files import publish_json, read_json, replacing
+from das.files import LEFTOVER_S, publish_json, read_json, replacing
 
 ROOT = Path("results/store")
 DAMAGED = "damaged"
@@ -51,13 +52,20 @@ class Store:
         self.root = root
 
     def keep(self, kind: str, digest: str, files: Mapping[str, Path], name: str) -> bool:
-        """Keep ``files``, by role, under ``digest``; False, and one line printed, where the disk does not allow it."""
+        """Keep ``files``, by role, under ``digest``; False, and one line printed, where the disk does not allow it.
+
+        An entry that is there already stays, unless it is damaged: then it is moved aside, with one line printed.
+        """
         place = self._place(kind, digest)
-        if (place / "entry.json").is_file():
-            return True
+        if entry := self.find(kind, digest):
+            wrong = next(_faults(entry), None)
+            if not wrong:
+                return True
+            self._move_aside(place, wrong)
         aside = place.with_name(f".{digest}.{secrets.token_hex(4)}")
         try:
             aside.mkdir(parents=True)
+            _tidy(place)
             kept = {}
             for role, path in files.items():
                 target = aside / f"{role}{path.suffix}"
@@ -146,12 +154,19 @@ class Store:
 
     def _move_aside(self, place: Path, why: str) -> None:
         aside = self.root / DAMAGED / place.parts[-3] / f"{place.name}.{secrets.token_hex(2)}"
-        print(f"{place}: is damaged ({why}); it is made again, and the old one lies in {aside}", flush=True)
+        print(f"{place}: is damaged ({why}) and of no use any more; it now lies in {aside}", flush=True)
         try:
             aside.parent.mkdir(parents=True, exist_ok=True)
             place.rename(aside)
         except OSError as error:
             print(f"{place}: cannot be moved aside ({error.strerror})", flush=True)
+
+
+def _tidy(place: Path) -> None:
+    """Remove what kills left of attempts to keep the same."""
+    for leftover in place.parent.glob(f".{place.name}.*"):
+        if time.time() - leftover.stat().st_mtime > LEFTOVER_S:
+            shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _read(place: Path) -> Entry:
@@ -183,7 +198,7 @@ def _copy(source: Path, target: Path) -> None:
         if _reflink(source, target):
             return
         try:
-            os.link(source, target)
+            os.link(source.resolve(), target)
             return
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):

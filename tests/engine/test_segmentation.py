@@ -16,6 +16,7 @@ from das.engine.train import fit, resume_state, train
 from das.errors import DasError
 from das.search.bilevel import BilevelSearch
 from das.study import check, load_study, of_method, of_policy
+from das.study.results import inputs, publish
 from das.study.schema import Architecture, Head, SegmentationRecipe
 from das.tasks import model as make_model
 from das.tasks.dense_scores import DenseScore, boundary, cross_entropy
@@ -295,8 +296,8 @@ def study(tmp_path, monkeypatch):
 def test_a_number_repeats_to_the_byte_and_says_what_counts(study, tiles, monkeypatch, tmp_path):
     number = of_method(study, "land_cover", "pspnet_resnet8", "das", 0)
     policy = Policy.single("rotate", 4, 3)
-    number.made_by.main.parent.mkdir(parents=True)
-    policy.save(number.made_by.main)
+    made_by = number.made_by
+    publish(made_by, {"halves": "{}", "history": "{}", "policy": policy.dumps()}, inputs(made_by), {})
     train(number, tiles, policy)
     first = number.number.read_bytes()
     content = json.loads(first)
@@ -318,19 +319,19 @@ def test_a_number_repeats_to_the_byte_and_says_what_counts(study, tiles, monkeyp
 def test_an_interrupted_training_ends_in_the_same_weights(study, tiles):
     number = of_method(study, "land_cover", "pspnet_resnet8", "das", 0)
     policy = Policy.single("rotate", 4, 3)
-    whole = fit(number, tiles, policy, resume_state(number, tiles, policy))
-    resume_state(number, tiles, policy).discard()
+    whole = fit(number, tiles, policy, resume_state(number, number.digest))
+    resume_state(number, number.digest).discard()
 
-    class Interrupted(type(resume_state(number, tiles, policy))):
+    class Interrupted(type(resume_state(number, number.digest))):
         def save(self, state):
             super().save(state)
             raise KeyboardInterrupt
 
-    resume = resume_state(number, tiles, policy)
+    resume = resume_state(number, number.digest)
     resume.__class__ = Interrupted
     with pytest.raises(KeyboardInterrupt):
         fit(number, tiles, policy, resume)
-    rest = fit(number, tiles, policy, resume_state(number, tiles, policy))
+    rest = fit(number, tiles, policy, resume_state(number, number.digest))
     assert rest.curves == whole.curves
     assert rest.tested == whole.tested
     for ours, theirs in zip(rest.model.state_dict().values(), whole.model.state_dict().values(), strict=True):
@@ -370,13 +371,14 @@ def test_a_network_learns_what_color_says():
 
 
 def test_search_moves_alpha_by_the_segmentation_loss(study, tiles):
-    search = BilevelSearch(of_policy(study, "land_cover", "pspnet_resnet8", "searched", 0), tiles)
+    run = of_policy(study, "land_cover", "pspnet_resnet8", "searched", 0)
+    search = BilevelSearch(run, tiles, run.digest)
     before = search.cell.alpha.detach().clone()
     policy, history, _ = search.find()
     assert not torch.equal(before, search.cell.alpha)
     assert policy.frames == study.cells["quick"].frames
     assert 0 <= history["val_accuracy"][0] <= 1
-    again = BilevelSearch(of_policy(study, "land_cover", "pspnet_resnet8", "searched", 0), tiles)
+    again = BilevelSearch(run, tiles, run.digest)
     again.resume.discard()
     assert again.find()[0].digest() == policy.digest()
 

@@ -9,7 +9,7 @@ FILE = Path(os.environ.get("DAS_FAULTS", "results/faults.jsonl")).absolute()
 
 
 def record(table: str, row: dict[str, Any]) -> None:
-    """Add a case to a table: `tried` and `happened`, in words; cases of equal words are counted."""
+    """Add a case to a table: `tried` and `happened`, in words; equal cases are counted (tests.faults.report)."""
     FILE.parent.mkdir(parents=True, exist_ok=True)
     with FILE.open("a") as file:
         file.write(json.dumps({"table": table, **row}) + "\n")

@@ -27,7 +27,8 @@ def images():
 
 
 def made(settings, policy, images):
-    return BilevelSearch(of_policy(check(settings, "test"), "tiny", "tiny", policy, 0), images)
+    run = of_policy(check(settings, "test"), "tiny", "tiny", policy, 0)
+    return BilevelSearch(run, images, run.digest)
 
 
 @pytest.mark.parametrize("policy", ["mixture", "gumbel", "perturbation", "tournament", "learnable"])

@@ -11,6 +11,7 @@ from das.study import (
     of_policy,
     of_study,
     of_tuning,
+    products,
     recorded,
     registry,
     results,
@@ -25,18 +26,29 @@ if workflow.config_settings.config:
     )
 try:
     STUDY = load_study(STUDY_FILES)
-    REFUSED = recorded.place(STUDY) if workflow.is_main_process else []
-    UNFIT = results.audit(STUDY) if workflow.is_main_process else {}
-    AGAIN = results.newer_than(UNFIT)
 except DasError as error:
     raise WorkflowError(str(error))
 
-# Recorded results are put in empty places first; which of them are not the study's is said.
-print(*REFUSED, sep="\n", file=sys.stderr, end="\n" if REFUSED else "")
 
-# What stands in a place and cannot stand for it (other settings, other images, edited, damaged) is named and made again.
-for path, why in UNFIT.items():
-    print(f"{path}: {why}; it is made again where it is needed", file=sys.stderr)
+def renewed(audit):
+    """{path: a newer file}, as an input of what is made again: all that stands in a place and cannot stand for it (other
+    settings, other images, edited, damaged), each named with the reason."""
+    if not workflow.is_main_process:
+        return {}
+    try:
+        unfit = audit()
+        newer = results.newer_than(unfit)
+    except DasError as error:
+        raise WorkflowError(str(error))
+    for path, why in unfit.items():
+        print(f"{path}: {why}; it is made again where it is needed", file=sys.stderr)
+    return newer
+
+
+# Recorded results are put in empty places first; which of them are not the study's is said.
+for line in recorded.place(STUDY) if workflow.is_main_process else []:
+    print(line, file=sys.stderr)
+AGAIN = renewed(lambda: results.audit(STUDY) | products.stale(STUDY))
 
 # Read by `das`: the study is that of the working folder.
 os.environ.update(DAS_STUDY=os.pathsep.join(map(str, STUDY_FILES)), DAS_PROJECT=".")
@@ -70,7 +82,8 @@ def once_made(outputs, inputs):
     """The inputs of a search, training or test, `ancient` once its outputs are there: whether they still stand is asked
     of their content, above, and not of the age of files, which copying and restoring change. What cannot stand has one
     more input, a newer one. Where an output is missing or cannot stand inputs are plain, because Snakemake leaves out a
-    job whose inputs are all ancient, there, and being made again, whatever else it says of the job."""
+    job whose inputs are all ancient, there, and being made again, whatever else it says of the job.
+    """
 
     def found(wildcards):
         paths = [output.format(**dict(wildcards.items())) for output in outputs]
@@ -107,23 +120,37 @@ def card_again(wildcards):
     return AGAIN.get(path, [])
 
 
-def policy_again(wildcards):
-    return AGAIN.get(str(policy_run(wildcards).main), [])
+def product_again(kind):
+    return AGAIN.get(str(products.record_path(STUDY, kind)), [])
 
 
-def number_again(wildcards):
-    return AGAIN.get(str(method_run(wildcards).main), [])
+def run_of(wildcards):
+    if "method" not in wildcards.keys():
+        return policy_run(wildcards)
+    if "seed" in wildcards.keys():
+        return method_run(wildcards)
+    return of_tuning(STUDY, wildcards.dataset, wildcards.backbone, wildcards.method)
+
+
+def run_again(wildcards):
+    return AGAIN.get(str(run_of(wildcards).main), [])
 
 
 def data_files(wildcards):
     return [*data_mark(wildcards), card(wildcards)]
 
 
+def run_data(wildcards):
+    """What a run reads of its data set; nothing where the run was put back from recorded results: images that are
+    fetched or measured for another run must not set it off."""
+    run = run_of(wildcards)
+    put_back = str(run.main) not in AGAIN and recorded.put_back(run)
+    return [] if put_back else data_files(wildcards)
+
+
 def read_files(wildcards):
-    """The files of other runs that a method reads: its policy, another method's weights."""
-    return [
-        str(other.files[role]) for role, other in method_run(wildcards).reads.items()
-    ]
+    """The files of other runs that a run reads: its policy, another method's weights."""
+    return [str(other.files[role]) for role, other in run_of(wildcards).reads.items()]
 
 
 def data_of_the_grid():

@@ -12,9 +12,9 @@ CHECKPOINT = (
 rule train:
     """Train and test a network; the JSON repeats to the byte, the run record beside it says what it cost."""
     input:
-        data=once_made([*NUMBER, CHECKPOINT], data_files),
-        files=once_made([*NUMBER, CHECKPOINT], read_files),
-        again=number_again,
+        data=once_made(NUMBER, run_data),
+        files=once_made(NUMBER, read_files),
+        again=run_again,
     output:
         NUMBER,
         CHECKPOINT,
@@ -40,9 +40,9 @@ rule train:
 rule evaluate:
     """Test another method's weights through this method's policy."""
     input:
-        data=once_made(NUMBER, data_files),
+        data=once_made(NUMBER, run_data),
         files=once_made(NUMBER, read_files),
-        again=number_again,
+        again=run_again,
     output:
         NUMBER,
     log:

@@ -16,8 +16,8 @@ SEARCHED = [
 rule search:
     """Search a policy on the training set's two halves; its history, cost and halves stand beside it."""
     input:
-        data=once_made(SEARCHED, data_files),
-        again=policy_again,
+        data=once_made(SEARCHED, run_data),
+        again=run_again,
     output:
         SEARCHED,
     log:
@@ -42,7 +42,7 @@ rule search:
 rule control_policy:
     """Make a policy that nothing searched: random, identical frames, uniform, single, or from a file. No images."""
     input:
-        again=policy_again,
+        again=run_again,
     output:
         POLICY,
     log:

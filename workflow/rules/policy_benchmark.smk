@@ -11,10 +11,29 @@ MEASURED = [
 BANK = f"{BENCHMARK}/{{dataset}}/{{backbone}}/policies.csv"
 
 
+def measured_searches():
+    from das.benchmark.searches import runs_of  # torch, which no other study waits for
+
+    return [
+        run
+        for dataset in GRID.datasets
+        for backbone in GRID.backbones
+        for run in runs_of(STUDY, dataset, backbone).values()
+    ]
+
+
+def measured_again(wildcards):
+    return AGAIN.get(MEASURED[0].format(**dict(wildcards.items())), [])
+
+
+AGAIN |= renewed(lambda: results.unfit_of(STUDY, measured_searches()))
+
+
 rule measure_search:
     """Run a search and take its score of every policy of the bank."""
     input:
         data=once_made(MEASURED, data_files),
+        again=measured_again,
     output:
         MEASURED,
     log:

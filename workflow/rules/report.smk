@@ -13,6 +13,7 @@ rule tables:
         numbers=[str(run.number) for run in RUNS],
         policies=searched(),
         published=TASK.facts.get("published", []),
+        again=product_again("tables"),
     output:
         report(
             expand("{table}.csv", table=TABLES),
@@ -20,6 +21,7 @@ rule tables:
             category="Tables",
         ),
         expand("{table}.{format}", table=TABLES, format=["md", "tex"]),
+        products.record_path(STUDY, "tables"),
     log:
         f"results/logs/tables/{NAME}.log",
     conda:
@@ -40,6 +42,7 @@ rule figures:
         numbers=[str(run.number) for run in RUNS],
         policies=searched(),
         data=[ancient(path) for path in data_of_the_grid()],
+        again=product_again("figures"),
     output:
         report(
             expand(
@@ -59,6 +62,7 @@ rule figures:
             f"{FIGURES}/{{figure}}.pdf",
             figure=["accuracy", "compute", "curves", *selections(), *film_strips()],
         ),
+        products.record_path(STUDY, "figures"),
     log:
         f"results/logs/figures/{NAME}.log",
     conda:
@@ -78,6 +82,7 @@ rule receptive_fields:
     input:
         policies=searched(),
         data=[ancient(path) for path in data_of_the_grid()],
+        again=product_again("receptive_fields"),
     output:
         report(
             expand(f"{FIGURES}/{{figure}}.png", figure=FIELDS),
@@ -85,6 +90,7 @@ rule receptive_fields:
             category="Figures",
         ),
         expand(f"{FIGURES}/{{figure}}.{{format}}", figure=FIELDS, format=["pdf", "csv"]),
+        products.record_path(STUDY, "receptive_fields"),
     log:
         f"results/logs/figures/{NAME}_receptive_fields.log",
     conda:

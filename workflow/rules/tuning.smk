@@ -6,23 +6,12 @@ TRIALS = [
 ]
 
 
-def tuned_files(wildcards):
-    """The policy that a tuned method's trials look through."""
-    run = of_tuning(STUDY, wildcards.dataset, wildcards.backbone, wildcards.method)
-    return [str(other.files[role]) for role, other in run.reads.items()]
-
-
-def tuning_again(wildcards):
-    run = of_tuning(STUDY, wildcards.dataset, wildcards.backbone, wildcards.method)
-    return AGAIN.get(str(run.main), [])
-
-
 rule tune:
     """Try a method's settings on a part of the training set, and score them on the rest."""
     input:
-        data=once_made(TRIALS, data_files),
-        files=once_made(TRIALS, tuned_files),
-        again=tuning_again,
+        data=once_made(TRIALS, run_data),
+        files=once_made(TRIALS, read_files),
+        again=run_again,
     output:
         TRIALS,
     log:

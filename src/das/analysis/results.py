@@ -1,7 +1,6 @@
 """The study's results as data frames, read from what the workflow made. What was not run, or cannot stand, is there and
 says so."""
 
-from pathlib import Path
 from statistics import median
 
 import pandas as pd
@@ -70,30 +69,31 @@ def _row(run: MethodRun, look: Look) -> dict:
             "train_frames": content["cost"]["train_frames"],
             "code": (record := read_sealed(run.record))["code"],
             "recorded": recorded.MARK in record,
-        } | _costs(run)
+        } | _costs(run, look)
     return {column: None for column in MEASURES + COSTS} | row
 
 
-def _costs(run: MethodRun) -> dict[str, float]:
+def _costs(run: MethodRun, look: Look) -> dict[str, float]:
     """Device seconds of what a run needs: its policy's search, its weights' training, its test."""
     own = read_sealed(run.record)
-    training = own if run.trained is run else _record(run.trained)
-    policies = {made_by.record for made_by in (run.made_by, run.trained.made_by) if made_by and made_by.searches}
-    of_policies = sum(_seconds(read_sealed(path) if path.exists() else {}, 0.0) for path in sorted(policies))
+    training = own if run.trained is run else _record(run.trained, look)
+    policies = {made_by.main: made_by for made_by in (run.made_by, run.trained.made_by) if made_by and made_by.searches}
+    of_policies = sum(_seconds(_record(made_by, look)) for made_by in policies.values())
     of_augmentation = sum(search["device_s"] for search in training.get("augmentation_search", []))
     return {
         "search_s": of_policies + of_augmentation,
-        "train_s": _seconds(training, float("nan")) - of_augmentation,
+        "train_s": _seconds(training) - of_augmentation,
         "test_s": own["cost"].get("test_device_s", own["cost"]["device_s"]),
     }
 
 
-def _record(run: Run) -> dict:
-    return read_sealed(run.record) if run.record.exists() else {}
+def _record(run: Run, look: Look) -> dict:
+    """The record of a run that another one reads; nothing where it is not here or not this run's."""
+    return read_sealed(run.record) if run.record.exists() and fault(run, look) is None else {}
 
 
-def _seconds(record: dict, otherwise: float) -> float:
-    return record["cost"]["device_s"] if record else otherwise
+def _seconds(record: dict) -> float:
+    return record["cost"]["device_s"] if record else float("nan")
 
 
 def trainings(study: Study) -> list[dict]:
@@ -131,7 +131,17 @@ def searches(study: Study) -> list[dict]:
     """
     found = []
     for run in searches_of(study):
-        if standing(run)[0] and Path(run.files["history"]).exists():
+        if standing(run)[0] and run.files["history"].exists():
             own = {"path": run.main, "history": read_json(run.files["history"]), "run": read_sealed(run.record)}
             found.append(run.identity | own)
+    return found
+
+
+def missing_searches(study: Study) -> list[dict]:
+    """The searches of the study's grid that `searches` lacks: dataset, backbone, policy, seed, and why."""
+    found = []
+    for run in searches_of(study):
+        made, why = standing(run)
+        if not made or not run.files["history"].exists():
+            found.append(run.identity | {"why": f"not used: {why}" if why else "not run"})
     return found

@@ -1,5 +1,8 @@
 """Tables of searches: what each cost and chose, and what searches cost beside the published ones."""
 
+from collections.abc import Iterable
+from typing import Any
+
 import pandas as pd
 
 from das.analysis import results
@@ -12,7 +15,8 @@ HOUR = 3600
 
 
 def search_table(study: Study) -> pd.DataFrame:
-    """One row per search: what it cost, what it chose, whether alpha decided anything."""
+    """One row per search: what it cost, what it chose, whether alpha decided anything. Last those that were not run or
+    cannot stand: their `verdict` says why, and nothing else is known of them."""
     columns = ("dataset", "backbone", "policy", "seed", "selection", "space_size", "device_s", "wall_s",
                "peak_memory_mb", "entropy_start", "entropy_end", "val_accuracy", "verdict", "chosen")  # fmt: skip
     rows = []
@@ -34,7 +38,20 @@ def search_table(study: Study) -> pd.DataFrame:
             "verdict": verdict(policy, history),
             "chosen": policy.describe(),
         })  # fmt: skip
+    for search in results.missing_searches(study):
+        rows.append({
+            "dataset": study.datasets[search["dataset"]].title,
+            "backbone": study.backbones[search["backbone"]].title,
+            "policy": search["policy"],
+            "seed": search["seed"],
+            "verdict": search["why"],
+        })  # fmt: skip
     return pd.DataFrame(rows, columns=columns)
+
+
+def _shown(values: Iterable[Any], pattern: str) -> list[str]:
+    """Formatted; nothing for what is not known."""
+    return ["" if pd.isna(value) else pattern.format(value) for value in values]
 
 
 def readable_searches(table: pd.DataFrame) -> pd.DataFrame:
@@ -44,17 +61,17 @@ def readable_searches(table: pd.DataFrame) -> pd.DataFrame:
         "Backbone": table.backbone,
         "Policy": table.policy,
         "Seed": table.seed.map(str),
-        "Selection": table.selection,
-        "Policies in the space": table.space_size.map("{:.1e}".format),
-        "Device seconds": table.device_s.map("{:.1f}".format),
-        "Peak memory, MiB": table.peak_memory_mb.map("{:.0f}".format),
+        "Selection": _shown(table.selection, "{}"),
+        "Policies in the space": _shown(table.space_size, "{:.1e}"),
+        "Device seconds": _shown(table.device_s, "{:.1f}"),
+        "Peak memory, MiB": _shown(table.peak_memory_mb, "{:.0f}"),
         "Alpha entropy (1: undecided)": [
-            "not used" if rule == "tournament" else f"{a:.4f} to {b:.4f}"
+            "not used" if rule == "tournament" else "" if pd.isna(a) else f"{a:.4f} to {b:.4f}"
             for rule, a, b in zip(table.selection, table.entropy_start, table.entropy_end, strict=True)
         ],
-        "Held-out accuracy in the search, %": table.val_accuracy.map("{:.2f}".format),
+        "Held-out accuracy in the search, %": _shown(table.val_accuracy, "{:.2f}"),
         "Verdict": table.verdict,
-        "Chosen": table.chosen,
+        "Chosen": _shown(table.chosen, "{}"),
     })  # fmt: skip
 
 

@@ -22,6 +22,7 @@ from das.data.crops import IGNORE
 from das.data.sets import Dataset
 from das.engine.checkpoint import load_model
 from das.files import read_json
+from das.study import results
 from das.study.runs import MethodRun, of_method
 from das.study.schema import Study
 from das.tasks.segmentation import SegmentationModel
@@ -163,8 +164,11 @@ def _picture(pixels: np.ndarray) -> np.ndarray:
 def write_predictions(run: MethodRun, dataset: Dataset, policy: Policy | None) -> Path:
     """Draw `predictions_figure` for three test images, evenly taken, and return the path of the .png.
 
-    Raises DasError for a checkpoint that is missing or damaged.
+    Raises DasError for a checkpoint or policy that is missing or cannot stand for the run.
     """
+    results.require(run.trained, "checkpoint")
+    if run.made_by:
+        results.require(run.made_by)
     model = load_model(run.trained.checkpoint, policy or Policy.replicate(1), run.consensus)
     chosen = torch.arange(PICTURES) * len(dataset.test) // PICTURES
     images, masks = next(Batches(dataset.test.subset(chosen), PICTURES).epoch())

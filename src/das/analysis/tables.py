@@ -128,13 +128,17 @@ def readable_accuracy(study: Study, table: pd.DataFrame) -> pd.DataFrame:
             "Frames": f"{row.frames:.0f}" if row.seeds else NOT_RUN,
             "Training frames": ("none" if row.train_frames == 0 else f"{row.train_frames:.2g}x")
             if row.seeds else NOT_RUN,
-            "Search, s": f"{row.search_s:.1f}" if row.seeds else NOT_RUN,
-            "Training, s": f"{row.train_s:.1f}" if row.seeds else NOT_RUN,
-            "Test, s": f"{row.test_s:.2f}" if row.seeds else NOT_RUN,
+            "Search, s": _seconds(row.search_s, 1) if row.seeds else NOT_RUN,
+            "Training, s": _seconds(row.train_s, 1) if row.seeds else NOT_RUN,
+            "Test, s": _seconds(row.test_s, 2) if row.seeds else NOT_RUN,
             "Remarks": _remarks(row),
         })  # fmt: skip
     unknown = [] if table.calibration_error.notna().any() else ["Calibration error, %"]  # not of this task
     return pd.DataFrame(rows).drop(columns=unknown)
+
+
+def _seconds(value: float, digits: int) -> str:
+    return f"{value:.{digits}f}" if value == value else "no record"
 
 
 def _interval(value: Estimate, signed: bool = False) -> str:

@@ -29,6 +29,8 @@ class BankRun(TrainingRun):
 
     fraction: float
 
+    command = "benchmark retrain"
+
     @cached_property
     def settings(self) -> dict[str, Any]:
         return super().settings | {"held_out": self.fraction}
@@ -75,9 +77,9 @@ def divided(images: Dataset, settings: PolicyBenchmark) -> Dataset:
 def run_of(study: Study, dataset: str, backbone: str, policy: Policy, seed: int) -> BankRun:
     """The training of a pruned policy, named by its digest: equal policies share it. Writes the policy's file."""
     name, settings = f"bank_{policy.digest()[:12]}", study.policy_benchmark
-    path = FOLDER / "bank" / f"{name}.yaml"
-    if not path.exists():
-        publish(path, replace(policy, provenance={}).dumps())
+    path, text = FOLDER / "bank" / f"{name}.yaml", replace(policy, space=None, provenance={}).dumps()
+    if not path.exists() or path.read_bytes() != text.encode():
+        publish(path, text)
     source = PolicySource(source="file", path=str(path), fusion=settings.fusion)
     method = Method(title=policy.describe(), policy=name, fusion=settings.fusion)
     extended = study.model_copy(update={"policies": {name: source}, "methods": {name: method}})
@@ -92,20 +94,29 @@ def retrain(study: Study, dataset: str, backbone: str, images: Dataset, chosen: 
 
     What was done with the same settings is taken from where it lies, or from the store.
     """
-    named = bank(study) | chosen
-    short = {name: pruned(policy) for name, policy in named.items()}
-    rows = {
-        name: {"policy": name, "digest": policy.digest()[:12], "frames": policy.describe()}
-        for name, policy in short.items()
-    }
     part = divided(images, study.policy_benchmark)
     for seed in study.policy_benchmark.training_seeds:
-        for name, policy in short.items():
+        for policy in map(pruned, (bank(study) | chosen).values()):
             run = run_of(study, dataset, backbone, policy, seed)
             if not results.take(run.made_by):
                 control_policy(run.made_by)
             if not results.take(run):
                 train(run, part, policy)
+    table = accuracies(study, dataset, backbone, chosen)
+    publish(folder(study, dataset, backbone) / "policies.csv", table.to_csv(index=False))
+
+
+def accuracies(study: Study, dataset: str, backbone: str, chosen: Mapping[str, Policy]) -> pd.DataFrame:
+    """One row a policy of the bank and of ``chosen``: policy (its name), digest, frames (what it does), and its
+    accuracy in [0, 1] with each training seed. Raises DasError for a training that is missing or cannot stand."""
+    rows = []
+    for name, policy in (bank(study) | chosen).items():
+        short = pruned(policy)
+        row = {"policy": name, "digest": short.digest()[:12], "frames": short.describe()}
+        for seed in study.policy_benchmark.training_seeds:
+            run = run_of(study, dataset, backbone, short, seed)
+            results.require(run)
             number = read_json(run.number)
-            rows[name][f"seed{seed}"] = number[number["metric"]]
-    publish(folder(study, dataset, backbone) / "policies.csv", pd.DataFrame(rows.values()).to_csv(index=False))
+            row[f"seed{seed}"] = number[number["metric"]]
+        rows.append(row)
+    return pd.DataFrame(rows)

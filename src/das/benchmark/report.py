@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from das.benchmark.bank import FOLDER, bank, folder
+from das.benchmark.bank import FOLDER, accuracies, bank, folder
 from das.benchmark.measures import agreement, clustered_mean, confirmed_best, rank_correlation, tau
-from das.benchmark.searches import runs_of
+from das.benchmark.searches import chosen, runs_of
 from das.files import publish, read_json
 from das.seals import read_sealed
 from das.study.schema import Study
@@ -24,7 +24,7 @@ def summary(study: Study, dataset: str, backbone: str) -> tuple[pd.DataFrame, pd
     them to luck; the confirmed best is picked by one training seed and quoted with the others. `retraining_sd` is that
     of one training, without what all policies share.
     """
-    table = pd.read_csv(folder(study, dataset, backbone) / "policies.csv").set_index("policy")
+    table = accuracies(study, dataset, backbone, chosen(study, dataset, backbone)).set_index("policy")
     seeds = [f"seed{seed}" for seed in study.policy_benchmark.training_seeds]
     accuracy = 100 * table[seeds].mean(axis=1)
     names = list(bank(study))
@@ -37,8 +37,8 @@ def summary(study: Study, dataset: str, backbone: str) -> tuple[pd.DataFrame, pd
         found = [read_json(runs[method, seed].main) for seed in study.study.seeds]
         costs = [read_sealed(runs[method, seed].record)["cost"]["device_s"] for seed in study.study.seeds]
         choices = [f"{method}, seed {seed}" for seed in study.study.seeds]
-        chosen, digests = accuracy[choices], table.digest[choices]
-        mean, mean_low, mean_high = clustered_mean(chosen, digests)
+        theirs, digests = accuracy[choices], table.digest[choices]
+        mean, mean_low, mean_high = clustered_mean(theirs, digests)
         scored = [name for name in names if found[0]["scores"][name] is not None]
         scores = np.array([[one["scores"][name] for name in scored] for one in found])
         known = accuracy[scored].to_numpy()
@@ -57,7 +57,7 @@ def summary(study: Study, dataset: str, backbone: str) -> tuple[pd.DataFrame, pd
             "accuracy": mean,
             "accuracy_low": mean_low,
             "accuracy_high": mean_high,
-            "accuracy_worst_seed": chosen.min(),
+            "accuracy_worst_seed": theirs.min(),
             "regret_best": best - mean,
             "regret_confirmed": confirmed - mean,
             "over_median_random": mean - median,

@@ -27,6 +27,7 @@ class MeasuredSearch(SearchRun):
     method: str
 
     kind = "measured search"
+    command = "benchmark score"
 
     @cached_property
     def settings(self) -> dict[str, Any]:
@@ -60,7 +61,8 @@ def measure(study: Study, run: MeasuredSearch, images: Dataset) -> None:
     """Run the search and publish what it chose, what it cost, and its score of every policy of the bank."""
     with results.alone(run):
         made_from = results.inputs(run)
-        search = BilevelSearch(run, divided(images, study.policy_benchmark))
+        part = divided(images, study.policy_benchmark)
+        search = BilevelSearch(run, part, results.key(run, made_from))
         policy, history, record = search.find()
         content = {
             "policy": policy.dumps(),
@@ -71,6 +73,9 @@ def measure(study: Study, run: MeasuredSearch, images: Dataset) -> None:
 
 
 def chosen(study: Study, dataset: str, backbone: str) -> dict[str, Policy]:
-    """{`METHOD, seed SEED`: the policy that the search chose}. Raises DasError where a search is missing."""
+    """{`METHOD, seed SEED`: the policy that the search chose}. Raises DasError where a search is missing or cannot
+    stand."""
     runs = runs_of(study, dataset, backbone).items()
+    for _, run in runs:
+        results.require(run)
     return {f"{method}, seed {seed}": Policy.loads(read_json(run.main)["policy"]) for (method, seed), run in runs}

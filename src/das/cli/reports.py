@@ -17,12 +17,12 @@ DEFAULT_FRAMES = [8]
 @app.command()
 def tables(study_files: StudyFiles = PARAMS):
     """Write the study's tables to results/tables/STUDY as .csv, .md and .tex. What was not run says so."""
-    from das.study import load_study
+    from das.study import load_study, products
     from das.study.registry import Entry, lookup
 
     study = load_study(study_files)
-    folder = Path("results/tables") / study.name
-    Entry("tables", study.task, lookup("task", study.task).facts["write_tables"]).load()(study, folder)
+    with products.making(study, "tables") as folder:
+        Entry("tables", study.task, lookup("task", study.task).facts["write_tables"]).load()(study, folder)
     print(folder)
 
 
@@ -43,11 +43,11 @@ def record(study_files: StudyFiles = PARAMS):
 def figures(study_files: StudyFiles = PARAMS):
     """Draw the study's figures to results/figures/STUDY as .png and .pdf."""
     from das.analysis.figures import write_figures
-    from das.study import load_study
+    from das.study import load_study, products
 
     study = load_study(study_files)
-    folder = Path("results/figures") / study.name
-    write_figures(study, folder, {name: _pictures(study, name) for name in study.study.datasets})
+    with products.making(study, "figures") as folder:
+        write_figures(study, folder, {name: _pictures(study, name) for name in study.study.datasets})
     print(folder)
 
 
@@ -73,13 +73,13 @@ def receptive_fields(study_files: StudyFiles = PARAMS):
     """Draw, for each data set and backbone, where in the image a network looks: one frame, identical frames, each
     single operation, and the policy searched with the first seed. Writes to results/figures/STUDY, areas as .csv.
     """
-    from das.study import load_study
+    from das.study import load_study, products
 
     study = load_study(study_files)
     from das.analysis.receptive_field import write_receptive_fields
 
-    folder = Path("results/figures") / study.name
-    write_receptive_fields(study, folder, {name: _pictures(study, name) for name in study.study.datasets})
+    with products.making(study, "receptive_fields") as folder:
+        write_receptive_fields(study, folder, {name: _pictures(study, name) for name in study.study.datasets})
     print(folder)
 
 

@@ -10,6 +10,7 @@ from das.engine.device import arithmetic, prepare
 from das.engine.provenance import Meter
 from das.engine.record import number
 from das.errors import DasError
+from das.files import read_json
 from das.study import results
 from das.study.runs import EvaluationRun
 from das.study.schema import Compute
@@ -40,14 +41,15 @@ def evaluate_run(run: EvaluationRun, dataset: Dataset, policy: Policy | None) ->
     """
     with results.alone(run):
         made_from = results.inputs(run)
-        if why := results.fault(run.trained):
-            raise DasError(f"{run.trained.checkpoint}: {why}; make it again before it is tested")
         device = prepare(run.compute)
         meter = Meter(device)
         model = load_model(run.trained.checkpoint, policy or Policy.replicate(1), run.consensus).to(device)
+        weights = weights_digest(model)
+        if weights != read_json(run.trained.number)["digests"]["weights"]:
+            raise DasError(f"{run.trained.checkpoint}: its weights are not those that {run.trained.number} tells of")
         tested = evaluate(model, dataset.test, run.compute, batch_size=4 * run.recipe.batch_size)
         curves = {"test_epoch": [run.trained.epochs], "test_loss": [tested["loss"]]}
         curves[f"test_{model.metric}"] = [tested[model.metric]]
-        weights, record = weights_digest(model), meter.record()
+        record = meter.record()
         content = number(run, model, dataset, curves=curves, tested=tested, train_frames=0, weights=weights)
         results.publish(run, {"number": content}, made_from, record)

@@ -1,8 +1,8 @@
 """Interrupted work, kept until it is published.
 
-A state belongs to the settings that made it: its file name and its first line carry their digest, so a run never
-continues one that had other settings; the SHA-256 in that line vouches for the rest. It lies outside the declared
-outputs, in results/work.
+A state belongs to all that the work depends on: its file name and its first line carry their digest, so a run never
+continues one that had other settings, inputs or code; the SHA-256 in that line vouches for the rest. It lies outside
+the declared outputs, in results/work.
 """
 
 import hashlib
@@ -19,11 +19,12 @@ FORMAT = b"das-resume-1"
 
 
 class ResumeState:
-    """The state of one piece of work; ``identity`` names it and ``digest`` is the hash of all it depends on."""
+    """The state of one piece of work; ``identity`` names it and ``digest`` is the hash of all it depends on
+    (`das.study.results.key`)."""
 
     def __init__(self, *identity: str, digest: str):
         self.digest = digest
-        self.path = WORK.joinpath(*identity).with_suffix(f".{digest}.pt")
+        self.path = WORK.joinpath(*identity).with_suffix(f".{digest[:16]}.pt")
 
     def load(self) -> dict[str, Any] | None:
         """The last state saved; None if there is none. One that is damaged or belongs to other work is moved aside,

@@ -25,7 +25,7 @@ from das.engine.resume import ResumeState, random_state, set_random_state
 from das.errors import DasError
 from das.seeding import derive, generator
 from das.study import registry, results
-from das.study.runs import TrainingRun, digest
+from das.study.runs import TrainingRun
 from das.tasks.classification import DasModel
 from das.video.policy import Policy
 
@@ -54,7 +54,7 @@ def train(run: TrainingRun, dataset: Dataset, policy: Policy | None) -> None:
     """
     with results.alone(run):
         made_from = results.inputs(run)
-        fitted = fit(run, dataset, policy, resume_state(run, dataset, policy))
+        fitted = fit(run, dataset, policy, resume_state(run, results.key(run, made_from)))
         content = number(
             run,
             fitted.model,
@@ -68,15 +68,9 @@ def train(run: TrainingRun, dataset: Dataset, policy: Policy | None) -> None:
         results.publish(run, contents, made_from, fitted.record)
 
 
-def resume_state(run: TrainingRun, dataset: Dataset, policy: Policy | None) -> ResumeState:
-    """Where an interrupted training is kept: it belongs to all that the training depends on."""
-    depends_on = {
-        "settings": run.settings,
-        "sources": run.sources,
-        "data": dataset.digest,
-        "policy": policy.digest() if policy else None,
-    }
-    return ResumeState(run.kind, run.study, *run.place.split("/"), digest=digest(depends_on))
+def resume_state(run: TrainingRun, depends_on: str) -> ResumeState:
+    """Where an interrupted training is kept: it belongs to the digest of all that the training depends on."""
+    return ResumeState(run.kind, run.study, *run.place.split("/"), digest=depends_on)
 
 
 def fit(

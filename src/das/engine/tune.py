@@ -5,7 +5,7 @@ that are behind stop early (das.study.schema.Halving); one that goes on continue
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -18,13 +18,14 @@ from torch import Tensor
 
 from das.data import splits
 from das.data.sets import Dataset
+from das.engine.resume import ResumeState
 from das.engine.train import Diverged, fit, resume_state
 from das.errors import DasError
 from das.files import publish, read_json
 from das.seeding import generator
 from das.study import results
 from das.study import tuning as settled
-from das.study.runs import RESULTS, TrainingRun, TuningRun, tunings_of
+from das.study.runs import RESULTS, TrainingRun, TuningRun, digest, tunings_of
 from das.study.schema import Range, Study
 from das.video.policy import Policy
 
@@ -151,7 +152,7 @@ def tune(run: TuningRun, images: Dataset, policy: Policy | None) -> None:
             said = f"{run.title}: trial {place}/{len(tried)}: {trial.settings}, epochs 1 to {trial.epochs}"
             print(f"{said} of {training.epochs}, tested on held-out training images", flush=True)
             try:
-                fitted = fit(training, split, policy, resume_state(training, split, policy), stop=trial.epochs)
+                fitted = fit(training, split, policy, trial_state(run, trial.settings, made_from), stop=trial.epochs)
             except Diverged as error:
                 print(error, flush=True)
                 trial.scores.append(None)
@@ -173,7 +174,13 @@ def tune(run: TuningRun, images: Dataset, policy: Policy | None) -> None:
         contents = {"split": text, "trials": json.dumps(content, indent=1) + "\n"}
         results.publish(run, contents, made_from, facts)
         for settings in tried:
-            resume_state(with_settings(run, settings), split, policy).discard()
+            trial_state(run, settings, made_from).discard()
+
+
+def trial_state(run: TuningRun, settings: Settings, made_from: Mapping[str, str]) -> ResumeState:
+    """Where an interrupted trial is kept."""
+    depends_on = digest([results.key(run, made_from), settings], full=True)
+    return resume_state(with_settings(run, settings), depends_on)
 
 
 def _score(curves: dict[str, list[float]], metric: str, epochs: int, tests: int) -> float:
@@ -184,7 +191,8 @@ def _score(curves: dict[str, list[float]], metric: str, epochs: int, tests: int)
 
 def chosen(run: TuningRun) -> Settings:
     """The settings with the highest score of those that reached the last rung; of equals, the first. Raises DasError
-    for a tuning that was not run, or where none reached it."""
+    for a tuning that was not run or cannot stand, or where none reached it."""
+    results.require(run)
     made = read_json(run.main)["trials"]
     last = max(len(trial["scores"]) for trial in made)
     finite = [trial for trial in made if len(trial["scores"]) == last and trial["scores"][-1] is not None]

@@ -22,7 +22,7 @@ from das.errors import DasError
 from das.search.architect import Batch, first_order, second_order
 from das.search.relaxation import noise_like
 from das.study import registry
-from das.study.runs import SearchRun, digest
+from das.study.runs import SearchRun
 from das.video.cell import Cell, Relaxed
 from das.video.policy import Policy
 
@@ -37,18 +37,18 @@ def entropy(alpha: Tensor) -> float:
 
 
 class BilevelSearch:
-    """One search, of ``run``, on the training set of ``images``.
+    """One search, of ``run``, on the training set of ``images``; ``depends_on`` is the digest of all that it depends on
+    (`das.study.results.key`).
 
     Selections and scores work with its ``cell``, ``network``, ``settings``, ``history`` and ``contestants`` through
     ``tune``, ``tune_both``, ``held_out``, ``removal`` and ``save``.
     """
 
-    def __init__(self, run: SearchRun, images: Dataset):
+    def __init__(self, run: SearchRun, images: Dataset, depends_on: str):
         self.run = run
         self.compute, self.settings = run.compute, run.search
         self.device = prepare(run.compute)
-        depends_on = {"settings": run.settings, "sources": run.sources, "data": images.train.digest}
-        self.resume = ResumeState(run.kind, run.study, *run.place.split("/"), digest=digest(depends_on))
+        self.resume = ResumeState(run.kind, run.study, *run.place.split("/"), digest=depends_on)
 
         torch.manual_seed(run.seed_for("weights"))
         self.cell = Cell(**run.cell.model_dump(), seed=run.seed_for("cell")).to(self.device)

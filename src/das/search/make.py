@@ -19,7 +19,7 @@ def search_policy(run: SearchRun, images: Dataset) -> None:
 
     with results.alone(run):
         made_from = results.inputs(run)
-        search = BilevelSearch(run, images)
+        search = BilevelSearch(run, images, results.key(run, made_from))
         policy, history, record = search.find()
         parts = dict(zip(("weights", "alpha"), search.halves, strict=True))
         identity = tuple(run.identity.values())

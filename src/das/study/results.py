@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from das.files import lock
 from das.files import publish as write
 from das.seals import read_sealed, sealed
 from das.store import Store
-from das.study import code
+from das.study import code, registry
 from das.study.runs import (
     RESULTS,
     EvaluationRun,
@@ -27,7 +28,7 @@ from das.study.runs import (
     tunings_of,
 )
 from das.study.schema import Dataset, Study
-from das.study.sources import Look, fingerprint, sha256
+from das.study.sources import MARK, Look, fetched, fingerprint, sha256
 
 WORK = RESULTS / "work"
 AFRESH = "DAS_AFRESH"
@@ -39,7 +40,7 @@ AFRESH = "DAS_AFRESH"
 def inputs(run: Run) -> dict[str, str]:
     """SHA-256 of everything that a run reads, by role: the data set's files, a policy, a checkpoint.
 
-    Raises DasError where one is missing.
+    Raises DasError where one is missing, or cannot stand for the run that it is asked of (`fault`).
     """
     found: dict[str, str] = {}
     if run.uses_data:
@@ -48,11 +49,7 @@ def inputs(run: Run) -> dict[str, str]:
             raise DasError(f"{run.data.folder}: is not fetched; do so with `das fetch {run.dataset}`")
         found["files"] = files
     for role, other in run.reads.items():
-        if not other.files[role].is_file():
-            path = other.files[role]
-            raise DasError(
-                f"{path}: does not exist; make it with `snakemake --cores all {path}` or `das {_verb(other)}`"
-            )
+        require(other, role)
         found[role] = sha256(other.files[role])
     if isinstance(run, PolicyRun) and run.source.path:
         if not Path(run.source.path).is_file():
@@ -61,8 +58,14 @@ def inputs(run: Run) -> dict[str, str]:
     return found
 
 
-def _verb(run: Run) -> str:
-    return "search" if isinstance(run, PolicyRun) else "evaluate" if isinstance(run, EvaluationRun) else "train"
+def require(run: Run, role: str | None = None) -> None:
+    """Raise DasError unless the run's main file (the one of ``role``) is there and can stand for it."""
+    path = run.files[role] if role else run.main
+    how = f"`snakemake --cores all {path}` or `das {run.command}`"
+    if not path.is_file():
+        raise DasError(f"{path}: does not exist; make it with {how}")
+    if why := fault(run, only=role):
+        raise DasError(f"{path}: cannot stand: {why}; make it again with {how}")
 
 
 def key(run: Run, found: Mapping[str, str]) -> str:
@@ -85,7 +88,11 @@ def publish(run: Run, contents: Mapping[str, bytes | str], found: Mapping[str, s
         contents: the files, by role (`Run.files`).
         found: what the run was made from (`inputs`), as it was when the work began.
         facts: what else the record says: cost, machine, packages, code.
+
+    Raises DasError, and writes nothing, where an input is no longer what it was.
     """
+    if changed := [role for role, now in inputs(run).items() if found.get(role) != now]:
+        raise DasError(f"{run.main}: its {' and '.join(changed)} changed while it was made; start it again")
     raw = {role: text.encode() if isinstance(text, str) else text for role, text in contents.items()}
     under = key(run, found)
     record = {
@@ -103,16 +110,19 @@ def publish(run: Run, contents: Mapping[str, bytes | str], found: Mapping[str, s
         write(path, raw[role])
     write(run.record, sealed(record))
     write(main, raw[last])
-    keep(run, under)
+    if _keep(run, under):
+        _forget_states(run)
 
 
-def keep(run: Run, under: str) -> None:
-    """Keep what the run published in the store, and forget its interrupted states once it is there."""
-    files = {"record": run.record, **run.files}
-    if Store().keep(run.kind, under, files, name=f"{run.study}/{run.place}"):
-        work = WORK / run.kind / run.study / run.place
-        for state in work.parent.glob(f"{work.name}.*.pt"):
-            state.unlink(missing_ok=True)
+def _keep(run: Run, under: str) -> bool:
+    return Store().keep(run.kind, under, {"record": run.record, **run.files}, name=f"{run.study}/{run.place}")
+
+
+def _forget_states(run: Run) -> None:
+    """Of interrupted work that led to what the store keeps."""
+    work = WORK / run.kind / run.study / run.place
+    for state in work.parent.glob(f"{work.name}.*.pt"):
+        state.unlink(missing_ok=True)
 
 
 # -- taking ----------------------------------------------------------------------------------------------------------
@@ -149,15 +159,15 @@ def alone(run: Run):
 # -- vouching --------------------------------------------------------------------------------------------------------
 
 
-def fault(run: Run, look: Look | None = None) -> str | None:
-    """Why the files at the run's place cannot stand for it; None if they can. Nothing is read that is not there.
+def fault(run: Run, look: Look | None = None, only: str | None = None) -> str | None:
+    """Why the files at the run's place cannot stand for it; None if they can. Of what is not there nothing is said.
 
-    The record must be of this run, its settings and its inputs as they are now, and every file must be the one that the
-    record names.
+    The record must be of this run, its settings and its inputs as they are now, every file (``only`` the one of that
+    role) must be the one that the record names, and what the run reads must stand likewise.
     """
     if look is None:
         with Look(RESULTS / run.study) as look:
-            return fault(run, look)
+            return fault(run, look, only)
     if not run.record.exists():
         return f"{run.record} is missing, which would say what it was made from"
     try:
@@ -173,11 +183,14 @@ def fault(run: Run, look: Look | None = None) -> str | None:
     if digests.get("settings") != run.digest:
         return "was made with other settings"
     for role, path in run.files.items():
-        if path.exists() and look.hash(path) != files.get(role):
+        if only in (None, role) and path.exists() and look.hash(path) != files.get(role):
             return f"{path} is not the file that was made (edited, damaged or exchanged)"
     for role, found in _inputs_now(run, look).items():
         if found is not None and digests.get(role) != found:
             return "was made from other images" if role == "files" else f"was made from another {role}"
+    for role, other in run.reads.items():
+        if other.files[role].is_file() and (why := fault(other, look, only=role)):
+            return f"{other.files[role]}, which it was made from, {why}"
     return None
 
 
@@ -217,25 +230,67 @@ def card_path(study: Study, dataset: str, seed: int) -> Path:
 
 def audit(study: Study) -> dict[Path, str]:
     """{main file: why} of all results and cards of the study that are there and cannot stand, and of those that are
-    made from such. What can stand is kept in the store, if it is not yet."""
+    made from such. What is whole is kept in the store, if it is not yet, before anything is made in its place."""
     unfit: dict[Path, str] = {}
+    _forget_the_future(study)
     with Look(RESULTS / study.name) as look:
         for name in study.study.datasets:
             for seed in range(study.datasets[name].splits or 1):
                 path = card_path(study, name, seed)
                 if path.exists() and (why := card_fault(path, data_of(study, name, seed), look)):
                     unfit[path] = why
-        for run in everything(study):
+    return unfit | unfit_of(study, everything(study))
+
+
+def _forget_the_future(study: Study) -> None:
+    """Files that are newer than now, because another clock is ahead or was, become as old as now: Snakemake would
+    delete what is made from them as older than its inputs, and would not make again what stands in their place."""
+    files = [path for folder in RESULTS.glob(f"*/{study.name}") for path in folder.rglob("*") if path.is_file()]
+    files += [Path(str(data.folder)) / MARK for data in study.datasets.values() if fetched(data)]
+    files += [Path(path) for path in registry.lookup("task", study.task).facts.get("published", [])]
+    for path in files:
+        try:
+            if path.stat().st_mtime > time.time():
+                os.utime(path)
+        except OSError:  # not here, or not ours to change
+            continue
+
+
+def unfit_of(study: Study, runs: Iterable[Run]) -> dict[Path, str]:
+    """`audit` of ``runs`` of the study, each of which comes after those it reads."""
+    unfit: dict[Path, str] = {}
+    with Look(RESULTS / study.name) as look:
+        for run in runs:
             if not any(path.exists() for path in (*run.files.values(), run.record)):
                 continue
+            _save(run, look)
             remade = [role for role, other in run.reads.items() if other.main in unfit]
-            if why := fault(run, look):
+            if why := fault(run, look) or _missing(run):
                 unfit[run.main] = why
             elif remade:
                 unfit[run.main] = f"its {remade[0]} is made again"
-            elif all(path.exists() for path in run.files.values()):
-                _accept(run)
     return unfit
+
+
+def _missing(run: Run) -> str | None:
+    """Which file is missing beside the main one. A number needs no weights to stand."""
+    lost = [path for role, path in run.files.items() if role != "checkpoint" and not path.exists()]
+    return f"{lost[0]} is missing" if lost and run.main.exists() else None
+
+
+def _save(run: Run, look: Look) -> None:
+    """Keep what lies at the run's place in the store, if all of it is what its record names: whether the study still
+    asks for it or not, it was made once."""
+    try:
+        record = read_sealed(run.record)
+        under, kind, files = record["key"], record["run"]["kind"], record["files"]
+        if kind != run.kind or not re.fullmatch("[0-9a-f]{64}", under) or Store().find(kind, under):
+            return
+        if files != {role: look.hash(path) for role, path in run.files.items()}:
+            return
+    except (DasError, OSError, KeyError, TypeError):  # damaged or not all here: `fault` says so
+        return
+    _keep(run, under)
 
 
 def newer_than(paths: Iterable[Path]) -> dict[str, str]:
@@ -266,9 +321,3 @@ def everything(study: Study) -> Iterable[Run]:
 
 def _evaluations_last(run: MethodRun) -> bool:
     return isinstance(run, EvaluationRun)
-
-
-def _accept(run: Run) -> None:
-    under = read_sealed(run.record)["key"]
-    if Store().find(run.kind, under) is None:
-        keep(run, under)

@@ -56,6 +56,7 @@ class Run:
     compute: Compute
 
     kind: ClassVar[str]
+    command: ClassVar[str]  # of `das`, which makes it
 
     @property
     def name(self) -> str:
@@ -185,6 +186,7 @@ class PolicyRun(Run):
     cell: Cell | None
 
     kind = "policy"
+    command = "search"
     searches: ClassVar[bool] = False
 
     @property
@@ -331,6 +333,7 @@ class TrainingRun(MethodRun):
     """A network trained from scratch and tested."""
 
     kind = "training"
+    command = "train"
 
     @property
     def files(self) -> dict[str, Path]:
@@ -352,6 +355,7 @@ class EvaluationRun(MethodRun):
     weights: TrainingRun
 
     kind = "evaluation"
+    command = "evaluate"
 
     @cached_property
     def settings(self) -> dict[str, Any]:
@@ -378,6 +382,7 @@ class TuningRun(Run):
     tuning: Tuning
 
     kind = "tuning"
+    command = "tune"
 
     @property
     def name(self) -> str:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,11 +14,13 @@ from das.study.schema import Dataset
 CACHE = Path("results/work/hashes")
 MARK = "prepared.json"
 FOREIGN = ("__MACOSX", "Thumbs.db", "desktop.ini")  # what operating systems leave beside files
+SETTLED_NS = 2 * 10**9
 
 
 class Look:
-    """One look at the files there are: every content is hashed once, and remembered by size and time of change for the
-    next look at the same ``place``."""
+    """One look at the files there are: every content is hashed once, and remembered by size, inode and times of change
+    for the next look at the same ``place``. What changed just now is not remembered: it could change once more within
+    the clock's resolution."""
 
     def __init__(self, place: str | Path):
         name = hashlib.sha256(str(Path(place).resolve()).encode()).hexdigest()[:16]
@@ -42,12 +45,14 @@ class Look:
     def hash(self, path: Path) -> str:
         """SHA-256 of a file's content."""
         stat = path.stat()
-        name, change = str(path), [stat.st_size, stat.st_mtime_ns]
+        name, change = str(path), [stat.st_size, stat.st_ino, stat.st_mtime_ns, stat.st_ctime_ns]
         known = self.known.get(name)
-        if not isinstance(known, list) or known[:2] != change:
-            known = self.known[name] = [*change, sha256(path)]
-            self.new = True
-        return known[2]
+        if isinstance(known, list) and known[:-1] == change:
+            return known[-1]
+        content = sha256(path)
+        if time.time_ns() - stat.st_ctime_ns > SETTLED_NS:
+            self.known[name], self.new = [*change, content], True
+        return content
 
     def fingerprint(self, data: Dataset) -> str | None:
         """`fingerprint`, once a look."""

@@ -1,0 +1,79 @@
+"""Tables and figures vouch for themselves as results do: a sealed record says what they were made from."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from das.errors import DasError
+from das.files import publish
+from das.seals import read_sealed, sealed
+from das.study import registry
+from das.study.results import card_path, everything
+from das.study.runs import RESULTS, digest
+from das.study.schema import Study
+from das.study.sources import Look
+
+#: What makes them: the folder below results/, and the names of the files that it writes there.
+MADE = {
+    "tables": ("tables", ("*.csv", "*.md", "*.tex")),
+    "figures": ("figures", ("accuracy.*", "compute.*", "curves.*", "alpha.*", "tournaments.*", "film_strip_*")),
+    "receptive_fields": ("figures", ("receptive_field_*",)),
+}
+
+
+def record_path(study: Study, kind: str) -> Path:
+    """The record of the study's tables, figures or receptive fields."""
+    return RESULTS / MADE[kind][0] / study.name / f"{kind}.made_from.json"
+
+
+@contextmanager
+def making(study: Study, kind: str) -> Iterator[Path]:
+    """Yield the folder to write into; what is there afterwards is recorded with what it was made from."""
+    path = record_path(study, kind)
+    with Look(RESULTS / study.name) as look:
+        made_from = _state(study, look)
+        yield path.parent
+        publish(path, sealed({"made_from": made_from, "files": _files(study, kind, look)}))
+
+
+def stale(study: Study) -> dict[Path, str]:
+    """{record: why} of the tables and figures that are there and are not what the study's results make now."""
+    found = {}
+    with Look(RESULTS / study.name) as look:
+        for path, kind in ((record_path(study, kind), kind) for kind in MADE):
+            if path.exists() and (why := _fault(study, kind, path, look)):
+                found[path] = why
+    return found
+
+
+def _fault(study: Study, kind: str, path: Path, look: Look) -> str | None:
+    try:
+        record = read_sealed(path)
+    except DasError as error:
+        return str(error)
+    if record.get("made_from") != _state(study, look):
+        return f"the {kind.replace('_', ' ')} were made from other results"
+    now = _files(study, kind, look)
+    for name, content in record.get("files", {}).items():
+        if name in now and now[name] != content:
+            return f"{path.parent / name} is not the file that was made (edited, damaged or exchanged)"
+    return None
+
+
+def _state(study: Study, look: Look) -> str:
+    """A hash of the study and of all that its tables and figures can read."""
+    runs = (run for run in everything(study) if run.kind != "tuning")
+    files = [
+        path for run in runs for role, path in (*run.files.items(), ("record", run.record)) if role != "checkpoint"
+    ]
+    for dataset in study.study.datasets:
+        files += [card_path(study, dataset, seed) for seed in range(study.datasets[dataset].splits or 1)]
+    files += [Path(path) for path in registry.lookup("task", study.task).facts.get("published", [])]
+    contents = {str(path): look.hash(path) if path.is_file() else None for path in files}
+    return digest([study.model_dump(), contents], full=True)
+
+
+def _files(study: Study, kind: str, look: Look) -> dict[str, str]:
+    folder, patterns = MADE[kind]
+    place = RESULTS / folder / study.name
+    return {path.name: look.hash(path) for pattern in patterns for path in sorted(place.glob(pattern))}
