@@ -314,6 +314,9 @@ def test_an_archive_is_read_as_the_folder_it_holds(tmp_path, monkeypatch):
         with pytest.raises(DasError, match=r"evil.zip: member '../outside.png'"):
             read()
     assert not (tmp_path / "outside.png").exists()
+    Path("photos.rar").write_bytes(b"Rar!")
+    with pytest.raises(DasError, match=r"photos.rar: is no folder of images, and no archive of one \(.zip, .tar"):
+        check(Path("photos.rar"), None, 0.2)
     assert len(list((tmp_path / "results/work/unpacked").iterdir())) == 1
 
 
