@@ -2,8 +2,10 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -125,3 +127,43 @@ def test_show_draws_the_frames_and_names_bad_files(tmp_path):
     done = das("show", tmp_path / "policy.yaml", tmp_path / "photo.png", tmp_path / "strip.png")
     assert done.returncode == 1
     assert "policy.yaml: nodes: 'nonsense'" in done.stderr
+
+
+def start_interrupted(folder, *arguments):
+    """Start `das` in ``folder`` as a shell does in the foreground."""
+    environment = {key: value for key, value in os.environ.items() if key != "DAS_STUDY"}
+    return subprocess.Popen(
+        [Path(sys.executable).parent / "das", *map(str, arguments)],
+        cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("command", ["search", "train"])
+def test_an_interruption_is_one_line(command, tmp_path):
+    (tmp_path / "data").symlink_to(ROOT / "data")
+    what = ("searched",) if command == "search" else ("baseline",)
+    run = start_interrupted(tmp_path, command, "fashion_mnist", "resnet8", *what, "-c", ROOT / "params.yaml")
+    for _ in range(600):
+        if list(tmp_path.glob("results/work/**/*.lock")) or run.poll() is not None:
+            break
+        time.sleep(0.1)
+    run.send_signal(signal.SIGINT)
+    _, said = run.communicate(timeout=60)
+    assert run.returncode == 130
+    assert (
+        said.strip().splitlines()[-1]
+        == "das: interrupted; the same command continues a search or training from its last whole epoch"
+    )
+    assert "Traceback" not in said
+    assert "Aborted" not in said
+
+
+def test_a_device_that_is_not_here_is_one_line():
+    import torch
+
+    for device in ["banana"] if torch.cuda.is_available() else ["banana", "cuda"]:
+        done = das("profile", "resnet8", "--device", device)
+        assert done.returncode == 1
+        assert done.stderr.startswith(f"das: --device: is '{device}'")
+        assert len(done.stderr.strip().splitlines()) == 1

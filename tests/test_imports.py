@@ -20,6 +20,7 @@ STOREYS = [
     {"engine"},
     {"search"},
     {"analysis"},
+    {"inference"},
     {"benchmark"},
     {"cli"},
 ]

@@ -12,8 +12,8 @@ from das.analysis import published, results
 from das.analysis.figures import accuracy_against_compute, training_curves
 from das.analysis.published import COLUMNS, known_as, published_table, read_published
 from das.analysis.searches import search_cost_table
-from das.analysis.statistics import holm, noise_floor, paired_p_value
-from das.analysis.tables import accuracy_table, write_tables
+from das.analysis.statistics import holm, noise_floor, paired_difference, paired_p_value
+from das.analysis.tables import _interval, _p_value, accuracy_table, write_tables
 from das.errors import DasError
 from das.study import check, of_study
 from das.study.schema import Tuning
@@ -110,6 +110,18 @@ def test_the_paired_p_value_is_the_t_tests():
     assert paired_p_value(ours, theirs) == pytest.approx(stats.ttest_rel([5, 7, 6.5], [4, 6.5, 4.5]).pvalue)
     assert math.isnan(paired_p_value({0: 1.0}, {0: 2.0}))
     assert paired_p_value({0: 1.0, 1: 2.0}, {0: 1.0, 1: 2.0}) == 1.0
+
+
+@pytest.mark.parametrize("step", [0.5, -0.1])
+def test_equal_differences_are_too_few_seeds_and_never_certain(step):
+    """A t test would divide by a spread of nothing, or of rounding."""
+    theirs = {0: 81.3, 1: 80.45, 2: 82.1}
+    ours = {seed: accuracy + step for seed, accuracy in theirs.items()}
+    assert math.isnan(paired_p_value(ours, theirs))
+    assert math.isnan(paired_p_value({0: ours[0], 1: ours[1]}, theirs))
+    assert _p_value(paired_p_value(ours, theirs)) == "too few seeds"
+    assert _interval(paired_difference(ours, theirs), signed=True) == f"{step:+.2f} (too few seeds)"
+    assert _interval(paired_difference(theirs, theirs), signed=True) == "+0.00 ± 0.00"
 
 
 def test_the_accuracy_table_corrects_for_its_comparisons(made):

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from das.data import archives, decode
+from das.data import archives, decode, pickles
 from das.errors import DasError
 
 
@@ -133,20 +133,20 @@ class Hostile:
 def test_hostile_pickles_are_refused(tmp_path, monkeypatch, harm, protocol):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DasError, match=r"set: hostile pickle: it asks for \w+\.\w+"):
-        archives.loads(pickle.dumps({"data": harm}, protocol=protocol), "set")
+        pickles.loads(pickle.dumps({"data": harm}, protocol=protocol), "set")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_hostile_codec_is_refused():
     # what `_codecs.encode("x", "zlib_codec")` looks like in protocol 0
     with pytest.raises(DasError, match="the codec 'zlib_codec'"):
-        archives.loads(b"c_codecs\nencode\n(Vx\nVzlib_codec\ntR.", "set")
+        pickles.loads(b"c_codecs\nencode\n(Vx\nVzlib_codec\ntR.", "set")
 
 
 @pytest.mark.parametrize("content", [b"", b"garbage", pickle.dumps([1, 2, 3])[:-3]])
 def test_damaged_pickles_are_refused(content):
     with pytest.raises(DasError, match="set: not a readable pickle"):
-        archives.loads(content, "set")
+        pickles.loads(content, "set")
 
 
 @pytest.mark.parametrize("protocol", [0, 1, 2, 3, 4, 5])
@@ -154,7 +154,7 @@ def test_honest_pickles_are_read(protocol):
     honest = {b"data": np.arange(12, dtype=np.uint8).reshape(3, 4), b"labels": [1, 2], b"names": [b"a", b"b"]}
     if protocol == 5:  # protocol 5 pickles arrays by another function, which CIFAR's files never use
         honest.pop(b"data")
-    read = archives.loads(pickle.dumps(honest, protocol=protocol), "set")
+    read = pickles.loads(pickle.dumps(honest, protocol=protocol), "set")
     assert read[b"labels"] == [1, 2]
     assert read[b"names"] == [b"a", b"b"]
     if protocol < 5:
@@ -167,7 +167,7 @@ def test_python_2_arrays_are_read():
         b"(dp0\nS'data'\np1\ncnumpy.core.multiarray\n_reconstruct\np2\n(cnumpy\nndarray\np3\n(I0\ntS'b'\ntRp4\n"
         b"(I1\n(I2\nI3\ntcnumpy\ndtype\np5\n(S'u1'\nI0\nI1\ntRp6\n(I3\nS'|'\nNNNI-1\nI-1\nI0\ntbI00\nS'abcdef'\ntbs."
     )
-    read = archives.loads(content, "set")
+    read = pickles.loads(content, "set")
     np.testing.assert_array_equal(read[b"data"], np.frombuffer(b"abcdef", np.uint8).reshape(2, 3))
 
 

@@ -130,7 +130,7 @@ def test_a_file_url_and_a_file_that_is_there(tmp_path):
 
 
 def test_other_schemes_are_refused(tmp_path):
-    with pytest.raises(DasError, match="must begin with http"):
+    with pytest.raises(DasError, match="should begin with http"):
         get(Source("x", url="ftp://example.org/x"), tmp_path)
 
 

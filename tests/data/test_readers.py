@@ -387,7 +387,7 @@ def test_splits_take_each_classs_images_in_the_order_of_the_files():
         ("cifar11", {}, "'cifar11' is unknown; should be one of fashion_mnist_embedded, "),
         ("cifar10", {"size": 3}, r"options.size: unknown option; allowed here: train_per_class, "),
         ("cifar10", {"train_per_class": 0}, r"options.train_per_class: is 0; should be greater than or equal to 1"),
-        ("cifar10", {"train_per_class": True}, r"options.train_per_class: is True; should be a valid integer"),
+        ("cifar10", {"train_per_class": True}, r"options.train_per_class: is True; should be a whole number"),
         ("folder", {"damaged": "ignore"}, "options.damaged: is 'ignore'; should be 'refuse' or 'skip'"),
         ("folder", {"test_fraction": 1.0}, "options.test_fraction: is 1.0; should be less than 1"),
         ("folder", {"size": None}, "options.size: is None; should be a whole number of pixels"),

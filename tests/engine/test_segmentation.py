@@ -150,6 +150,38 @@ def test_boundary_iou_sees_what_iou_does_not():
     found = score.result()
     assert found["miou"] > 0.9
     assert found["boundary_iou"] < 0.75
+    assert found["boundary_iou_published"] == found["boundary_iou"]  # nothing is ignored
+
+
+def test_boundary_iou_with_an_ignored_rim_in_both_orders():
+    """Against sets of pixels: eroded with the rim taken away before, and after."""
+    labels = torch.zeros(1, 24, 24, dtype=torch.int64)
+    labels[:, 6:18, 6:18] = 1
+    labels[:, 5:7] = labels[:, :, 5:7] = IGNORE
+    predicted = torch.zeros(1, 24, 24, dtype=torch.int64)
+    predicted[:, 4:19, 6:17] = 1
+    score = DenseScore(("a", "b"))
+    score.add(torch.nn.functional.one_hot(predicted, 2).permute(0, 3, 1, 2).float(), labels)
+    width = max(1, round(0.02 * (2 * 24**2) ** 0.5))
+
+    def edge(pixels):
+        """Pixels of the set with one outside it, or outside the image, within ``width`` in each direction."""
+        near = range(-width, width + 1)
+        return {(y, x) for y, x in pixels if any((y + dy, x + dx) not in pixels for dy in near for dx in near)}
+
+    def pixels(mask):
+        return {tuple(place) for place in mask[0].nonzero().tolist()}
+
+    counts = pixels(labels != IGNORE)
+    ratios = {"boundary_iou": [], "boundary_iou_published": []}
+    for label in (0, 1):
+        theirs, ours = edge(pixels(labels == label)), pixels(predicted == label)
+        for name, found in (("boundary_iou", edge(ours & counts)), ("boundary_iou_published", edge(ours) & counts)):
+            ratios[name].append(len(found & theirs) / len(found | theirs))
+    found = score.result()
+    for name, values in ratios.items():
+        assert found[name] == pytest.approx(sum(values) / 2)
+    assert found["boundary_iou"] > found["boundary_iou_published"] + 0.1
 
 
 # -- loss ------------------------------------------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 """Every fusion module against its definition, written with loops over frames and channels, in float64."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -157,6 +159,58 @@ def test_gsf(frames, channels, ratio, gated):
         return torch.stack(videos)
 
     agrees(module, definition, videos_like(2, frames, channels))
+
+
+def moved(y, step):
+    """Frames (B, T, …) from the next (1) or the previous (-1) one, zero beyond the ends."""
+    rolled = y.roll(-step, 1)
+    rolled[:, -1 if step == 1 else 0] = 0
+    return rolled
+
+
+def gsf_in_whole_tensors(module, x):
+    """GSF on all channels of (B, T, C, H, W), as it is published."""
+    gates, quarter, outs = gates_of(module, x), x.shape[2] // 4, []
+    for half, step in ((0, 1), (1, -1)):
+        own = x[:, :, 2 * half * quarter : 2 * (half + 1) * quarter]
+        y = gates[:, :, half : half + 1] * own
+        y, r = moved(y, step), own - y
+        means = torch.stack([y.mean((3, 4)), r.mean((3, 4))], 1).transpose(2, 3)
+        weight, bias = module.weigh.weight[half : half + 1], module.weigh.bias[half : half + 1]
+        w = F.conv2d(means, weight, bias, padding=1).sigmoid()[:, 0].transpose(1, 2)[..., None, None]
+        out = w * y + (1 - w) * r
+        outs.append(torch.stack([out[:, :, :quarter], out[:, :, quarter:]], 3).flatten(2, 3))
+    return torch.cat(outs, 2)
+
+
+@pytest.mark.parametrize("gain", [1.0, 4.0, 12.0])
+def test_gsf_in_bfloat16_rounds_no_worse_than_its_definition(gain):
+    """Of the largest gradient to the input, both are off by a percent, and by several where weights are large."""
+    module = GSF(16, 8, 1.0)
+    with torch.no_grad():
+        for weight in (module.gate.weight, module.weigh.weight):
+            weight.mul_(gain)
+    exact = copy.deepcopy(module).double()
+    x, upstream = (torch.randn(2, 8, 16, 8, 8).bfloat16() for _ in range(2))
+
+    def gradient(function, dtype):
+        given = x.to(dtype).requires_grad_()
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=dtype is torch.bfloat16):
+            out = function(given)
+        out.backward(upstream.to(out.dtype))
+        return given.grad.double()
+
+    def folded(one):
+        return lambda given: one(given.flatten(0, 1)).unflatten(0, (2, 8))
+
+    wanted = gradient(lambda given: gsf_in_whole_tensors(exact, given), torch.float64)
+    torch.testing.assert_close(gradient(folded(exact), torch.float64), wanted)
+    ours, published = (
+        float((gradient(function, torch.bfloat16) - wanted).abs().max() / wanted.abs().max())
+        for function in (folded(module), lambda given: gsf_in_whole_tensors(module, given))
+    )
+    assert ours < 0.05
+    assert ours < 2 * published
 
 
 def test_gsf_gradient_can_be_taken_twice_from_one_graph():

@@ -101,6 +101,33 @@ def test_pspnet_has_the_published_widths():
     assert head.classifier[1].weight.shape == (21, 512, 1, 1)
 
 
+def test_pspnet_can_be_its_authors():
+    """hszhao/semseg, model/pspnet.py: where its convolutions read, its stem, its dropout, how its pyramid is spread."""
+    options = {"align_corners": True, "whole_channels": True}
+    settings = {"dilation": "even", "backbone_options": {"stem": "deep"}, "head_options": options}
+    network = segmenter("resnet50", "pspnet", 21, 1, **settings).network
+    body, head = network.body, network.head
+    for stage, dilation in (("layer1", 1), ("layer2", 1), ("layer3", 2), ("layer4", 4)):
+        convs = [c for c in body.get_submodule(stage).modules() if getattr(c, "kernel_size", 0) == (3, 3)]
+        assert {c.dilation[0] for c in convs} == {c.padding[0] for c in convs} == {dilation}
+    stem = [m for m in [*body.conv1, body.bn1] if not isinstance(m, torch.nn.ReLU)]
+    shapes = [(m.in_channels, m.out_channels, m.stride[0]) for m in stem if isinstance(m, torch.nn.Conv2d)]
+    assert shapes == [(3, 64, 2), (64, 64, 1), (64, 128, 1)]
+    for part in (head, network.auxiliary):
+        drops = [type(m) for m in part.modules() if "Dropout" in type(m).__name__]
+        assert drops == [torch.nn.Dropout2d]
+    head.eval()
+    x = torch.rand(1, 2048, 9, 9)
+    levels = [level(F.adaptive_avg_pool2d(x, cells)) for level, cells in zip(head.levels, (1, 2, 3, 6), strict=True)]
+    spread = [F.interpolate(level, (9, 9), mode="bilinear", align_corners=True) for level in levels]
+    torch.testing.assert_close(head(x), head.classifier(head.bottleneck(torch.cat([x, *spread], 1))))
+
+
+def test_a_deep_stem_has_no_pretrained_weights():
+    with pytest.raises(DasError, match=r"stem: is 'deep', but torchvision's weights of resnet50"):
+        segmenter("resnet50", "pspnet", 21, 1, pretrained=True, backbone_options={"stem": "deep"})
+
+
 def test_dropout_is_the_only_one():
     for head in ("pspnet", "fcn", "deeplabv3"):
         model = segmenter("resnet8", head, 5, 1, dropout=0.25)

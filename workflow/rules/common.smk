@@ -1,6 +1,7 @@
 """The study, read and validated once, and what the rules ask of it. Paths and digests come from the package."""
 
 import os
+import re
 import sys
 
 from das.errors import DasError
@@ -55,7 +56,7 @@ RUNS = of_study(STUDY)
 
 def one_of(names):
     """A wildcard constraint: exactly these names (one that matches nothing where there are none)."""
-    return "|".join(names) or "(?!)"
+    return "|".join(map(re.escape, names)) or "(?!)"
 
 
 wildcard_constraints:
@@ -69,7 +70,8 @@ def once_made(outputs, inputs):
     """The inputs of a search, training or test, `ancient` once its outputs are there: whether they still stand is asked
     of their content, above, and not of the age of files, which copying and restoring change. What cannot stand has one
     more input, a newer one. Where an output is missing or cannot stand inputs are plain, because Snakemake leaves out a
-    job whose inputs are all ancient, there, and being made again, whatever else it says of the job."""
+    job whose inputs are all ancient, there, and being made again, whatever else it says of the job.
+    """
 
     def found(wildcards):
         paths = [output.format(**dict(wildcards.items())) for output in outputs]
@@ -114,8 +116,24 @@ def number_again(wildcards):
     return AGAIN.get(str(method_run(wildcards).main), [])
 
 
+def run_of(wildcards):
+    if "method" not in wildcards.keys():
+        return policy_run(wildcards)
+    if "seed" in wildcards.keys():
+        return method_run(wildcards)
+    return of_tuning(STUDY, wildcards.dataset, wildcards.backbone, wildcards.method)
+
+
 def data_files(wildcards):
     return [*data_mark(wildcards), card(wildcards)]
+
+
+def run_data(wildcards):
+    """What a run reads of its data set; nothing where the run was put back from recorded results: images that are
+    fetched or measured for another run must not set it off."""
+    run = run_of(wildcards)
+    put_back = run.main not in UNFIT and recorded.put_back(run)
+    return [] if put_back else data_files(wildcards)
 
 
 def read_files(wildcards):

@@ -19,7 +19,7 @@ for name, folder in FETCHED.items():
         message:
             f"fetch {name}"
         shell:
-            "das fetch {params.dataset} > {log:q} 2>&1"
+            "das fetch {params.dataset:q} > {log:q} 2>&1"
 
 
 CARD = f"results/data/{NAME}/{{dataset}}{{split}}.json"
@@ -43,4 +43,4 @@ rule describe:
     message:
         "describe {wildcards.dataset}{wildcards.split}"
     shell:
-        "das describe {wildcards.dataset} --seed {params.seed} > {log:q} 2>&1"
+        "das describe {wildcards.dataset:q} --seed {params.seed:q} > {log:q} 2>&1"

@@ -12,8 +12,8 @@ CHECKPOINT = (
 rule train:
     """Train and test a network; the JSON repeats to the byte, the run record beside it says what it cost."""
     input:
-        data=once_made([*NUMBER, CHECKPOINT], data_files),
-        files=once_made([*NUMBER, CHECKPOINT], read_files),
+        data=once_made(NUMBER, run_data),
+        files=once_made(NUMBER, read_files),
         again=number_again,
     output:
         NUMBER,
@@ -33,14 +33,14 @@ rule train:
     message:
         "train {wildcards.method} on {wildcards.dataset} with {wildcards.backbone}, seed {wildcards.seed}"
     shell:
-        "das train {wildcards.dataset} {wildcards.backbone} {wildcards.method} --seed {wildcards.seed}"
+        "das train {wildcards.dataset:q} {wildcards.backbone:q} {wildcards.method:q} --seed {wildcards.seed:q}"
         " > {log:q} 2>&1"
 
 
 rule evaluate:
     """Test another method's weights through this method's policy."""
     input:
-        data=once_made(NUMBER, data_files),
+        data=once_made(NUMBER, run_data),
         files=once_made(NUMBER, read_files),
         again=number_again,
     output:
@@ -58,5 +58,5 @@ rule evaluate:
     message:
         "test {wildcards.method} on {wildcards.dataset} with {wildcards.backbone}, seed {wildcards.seed}"
     shell:
-        "das evaluate {wildcards.dataset} {wildcards.backbone} {wildcards.method} --seed {wildcards.seed}"
+        "das evaluate {wildcards.dataset:q} {wildcards.backbone:q} {wildcards.method:q} --seed {wildcards.seed:q}"
         " > {log:q} 2>&1"

@@ -16,7 +16,7 @@ SEARCHED = [
 rule search:
     """Search a policy on the training set's two halves; its history, cost and halves stand beside it."""
     input:
-        data=once_made(SEARCHED, data_files),
+        data=once_made(SEARCHED, run_data),
         again=policy_again,
     output:
         SEARCHED,
@@ -35,7 +35,7 @@ rule search:
     message:
         "search {wildcards.policy} on {wildcards.dataset} with {wildcards.backbone}, seed {wildcards.seed}"
     shell:
-        "das search {wildcards.dataset} {wildcards.backbone} {wildcards.policy} --seed {wildcards.seed}"
+        "das search {wildcards.dataset:q} {wildcards.backbone:q} {wildcards.policy:q} --seed {wildcards.seed:q}"
         " > {log:q} 2>&1"
 
 
@@ -56,5 +56,5 @@ rule control_policy:
     message:
         "policy {wildcards.policy} for {wildcards.dataset} with {wildcards.backbone}, seed {wildcards.seed}"
     shell:
-        "das search {wildcards.dataset} {wildcards.backbone} {wildcards.policy} --seed {wildcards.seed}"
+        "das search {wildcards.dataset:q} {wildcards.backbone:q} {wildcards.policy:q} --seed {wildcards.seed:q}"
         " > {log:q} 2>&1"

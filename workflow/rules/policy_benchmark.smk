@@ -32,7 +32,7 @@ rule measure_search:
     message:
         "measure the search {wildcards.method} on {wildcards.dataset}, seed {wildcards.seed}"
     shell:
-        "das benchmark score {wildcards.dataset} {wildcards.backbone} {wildcards.method} --seed {wildcards.seed}"
+        "das benchmark score {wildcards.dataset:q} {wildcards.backbone:q} {wildcards.method:q} --seed {wildcards.seed:q}"
         " > {log:q} 2>&1"
 
 
@@ -61,7 +61,7 @@ rule retrain_bank:
     message:
         "retrain the bank of policies on {wildcards.dataset}"
     shell:
-        "das benchmark retrain {wildcards.dataset} {wildcards.backbone} > {log:q} 2>&1"
+        "das benchmark retrain {wildcards.dataset:q} {wildcards.backbone:q} > {log:q} 2>&1"
 
 
 rule policy_benchmark:

@@ -43,5 +43,5 @@ rule predictions:
     message:
         "predictions of {wildcards.method} on {wildcards.dataset} with {wildcards.backbone}, seed {wildcards.seed}"
     shell:
-        "das predictions {wildcards.dataset} {wildcards.backbone} {wildcards.method} --seed {wildcards.seed}"
+        "das predictions {wildcards.dataset:q} {wildcards.backbone:q} {wildcards.method:q} --seed {wildcards.seed:q}"
         " > {log:q} 2>&1"

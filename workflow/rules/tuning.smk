@@ -20,7 +20,7 @@ def tuning_again(wildcards):
 rule tune:
     """Try a method's settings on a part of the training set, and score them on the rest."""
     input:
-        data=once_made(TRIALS, data_files),
+        data=once_made(TRIALS, run_data),
         files=once_made(TRIALS, tuned_files),
         again=tuning_again,
     output:
@@ -38,7 +38,7 @@ rule tune:
     message:
         "tune {wildcards.method} on {wildcards.dataset} with {wildcards.backbone}"
     shell:
-        "das tune {wildcards.dataset} {wildcards.backbone} {wildcards.method} > {log:q} 2>&1"
+        "das tune {wildcards.dataset:q} {wildcards.backbone:q} {wildcards.method:q} > {log:q} 2>&1"
 
 
 rule chosen_settings:

@@ -28,7 +28,7 @@ from das.tasks.segmentation import SegmentationModel
 from das.video.policy import Policy
 from das.video.registration import DenseConsensus
 
-EXTRAS = ("pixel_accuracy", "boundary_iou")
+EXTRAS = ("pixel_accuracy", "boundary_iou", "boundary_iou_published")
 PICTURES = 3
 IGNORED_COLOUR = "white"
 
@@ -54,7 +54,7 @@ def _cells(study: Study):
 def _scores(study: Study, dataset: str, backbone: str, method: str) -> dict:
     runs = [of_method(study, dataset, backbone, method, seed) for seed in study.study.seeds]
     tests = [read_json(run.number)["last"] for run in runs if standing(run)[0]]
-    found: dict[str, list] = {name: [test[name] for test in tests] for name in EXTRAS}
+    found: dict[str, list] = {name: [test.get(name) for test in tests] for name in EXTRAS}
     for test in tests:
         for label, value in test["class_iou"].items():
             found.setdefault(f"iou_{label}", []).append(value)
@@ -72,7 +72,8 @@ def readable_segmentation(study: Study, table: pd.DataFrame) -> pd.DataFrame:
     readable.insert(3, "Consensus", table.consensus.where(table.frames != 1, ""))
     at = readable.columns.get_loc("Frames")
     labels = [c for c in table.columns if c.startswith("iou_") and not c.endswith("_ci95")]
-    titles = {"pixel_accuracy": "Pixel accuracy, %", "boundary_iou": "Boundary IoU, %"}
+    named = ("Pixel accuracy, %", "Boundary IoU, %", "Boundary IoU, published order, %")
+    titles = dict(zip(EXTRAS, named, strict=True))
     for name in [*EXTRAS, *labels]:
         values = [f"{value:.2f}" if value == value else NOT_RUN for value in table[name]]
         readable.insert(at, titles.get(name, f"IoU {name.removeprefix('iou_')}, %"), values)
@@ -115,12 +116,13 @@ def frame_predictions(model: SegmentationModel, images: Tensor) -> dict[str, Ten
     }
 
 
-def predictions_figure(model: SegmentationModel, images: Tensor, masks: Tensor, title: str | None = None) -> Figure:
+def predictions_figure(
+    model: SegmentationModel, images: Tensor, masks: Tensor | None = None, title: str | None = None
+) -> Figure:
     """Three rows for each image: its frames, the labels predicted for them, and these brought back onto the image."""
     found = {name: tensor.numpy() for name, tensor in frame_predictions(model, images).items()}
     count, frames = found["videos"].shape[:2]
-    palette = mpl.colormaps["tab10" if len(model.classes) <= 10 else "tab20"]
-    tones = [palette(i % palette.N) for i in range(len(model.classes))]
+    tones = [tuple(value / 255 for value in color) for color in model.palette]
     colors = ListedColormap(tones).with_extremes(over=IGNORED_COLOUR)
     style = {"cmap": colors, "vmin": -0.5, "vmax": len(model.classes) - 0.5, "interpolation": "nearest"}
     with mpl.rc_context(STYLE):
@@ -132,7 +134,9 @@ def predictions_figure(model: SegmentationModel, images: Tensor, masks: Tensor, 
         for index in range(count):
             rows = axes[3 * index : 3 * index + 3]
             rows[0, 0].imshow(_picture(images[index].numpy()))
-            rows[1, 0].imshow(masks[index].numpy(), **style)
+            if masks is not None:
+                rows[1, 0].imshow(masks[index].numpy(), **style)
+                rows[1, 0].set_title("mask")
             for frame in range(frames):
                 rows[0, frame + 1].imshow(_picture(found["videos"][index, frame]))
                 rows[1, frame + 1].imshow(found["frames"][index, frame], **style)
@@ -142,7 +146,6 @@ def predictions_figure(model: SegmentationModel, images: Tensor, masks: Tensor, 
             for row, text in zip(rows, ("frames", "labels", "brought back"), strict=True):
                 row[1].set_ylabel(text)
             rows[0, 0].set_title("image")
-            rows[1, 0].set_title("mask")
             rows[1, -1].set_title("mean, as they come", fontsize=7)
             rows[2, -1].set_title("mean, brought back", fontsize=7)
         patches = [Patch(color=tone, label=name) for tone, name in zip(tones, model.classes, strict=True)]

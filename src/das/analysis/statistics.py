@@ -51,13 +51,15 @@ def noise_floor(groups: Iterable[Sequence[float]], count: int) -> float:
 
 
 def paired_p_value(ours: dict[int, float], theirs: dict[int, float]) -> float:
-    """Two-sided p value of the paired t test over the seeds that both have; NaN for fewer than two seeds."""
+    """Two-sided p value of the paired t test over the seeds that both have; 1 where nothing differs. NaN where they are
+    too few to tell a spread: fewer than two, or differences that are all the same (two equal accuracies in
+    thousands of images are no rarity, and a t test would call them certain)."""
     seeds = sorted(ours.keys() & theirs.keys())
     differences = np.array([ours[seed] - theirs[seed] for seed in seeds])
-    if len(differences) < 2:
+    if len(differences) >= 2 and not differences.any():
+        return 1.0
+    if len(differences) < 2 or np.allclose(differences, differences[0], rtol=1e-9, atol=0):
         return float("nan")
-    if not differences.std():
-        return 1.0 if differences[0] == 0 else 0.0
     return float(stats.ttest_1samp(differences, 0).pvalue)
 
 

@@ -141,6 +141,8 @@ def _interval(value: Estimate, signed: bool = False) -> str:
     if value.count == 0 or value.mean != value.mean:
         return NOT_RUN
     mean = f"{value.mean:+.2f}" if signed else f"{value.mean:.2f}"
+    if signed and value.count > 1 and value.half_width < 1e-9 < abs(value.mean):
+        return f"{mean} (too few seeds)"  # all differences are the same: no spread to tell an interval by
     return f"{mean} ± {value.half_width:.2f}" if value.half_width == value.half_width else f"{mean} (one seed)"
 
 
@@ -155,7 +157,7 @@ def _equal_words(row) -> str:
 
 def _p_value(value: float) -> str:
     if value != value:
-        return "needs two seeds"
+        return "too few seeds"
     return f"{value:.3f}" if value >= 0.001 else "< 0.001"
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from das.cli import benchmark, reports, runs, store
+from das.cli import benchmark, images, reports, runs, store
 from das.cli.common import enter_project
 from das.errors import DasError
 
@@ -18,7 +18,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # rich alone would take longer to import than everything else
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for family in (runs, reports, store, benchmark):
+for family in (runs, images, reports, store, benchmark):
     app.add_typer(family.app)
 
 
@@ -39,7 +39,8 @@ def project(
 
 def main() -> None:
     """Run the command line: errors that a user can act on are one line, without a traceback."""
-    signal.signal(signal.SIGINT, _interrupted)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # what a shell starts in the background ignores it
+        signal.signal(signal.SIGINT, _interrupted)
     try:
         app()
     except DasError as error:
@@ -47,5 +48,6 @@ def main() -> None:
 
 
 def _interrupted(*_) -> None:
-    sys.stderr.write("\ndas: interrupted; the same command continues from the last whole epoch\n")
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second one does not wait for threads to end
+    sys.stderr.write("\ndas: interrupted; the same command continues a search or training from its last whole epoch\n")
     sys.exit(130)

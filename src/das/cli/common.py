@@ -30,7 +30,12 @@ def from_here(context: typer.Context, parameter: typer.CallbackParam, value: Any
     source = context.get_parameter_source(parameter.name or "")
     if value is None or source is None or source.name != "COMMANDLINE":
         return value
-    return _origin / value if isinstance(value, Path) else [_origin / path for path in value]
+    return here(value) if isinstance(value, Path) else [here(path) for path in value]
+
+
+def here(path: Path) -> Path:
+    """A path that begins where the command was typed."""
+    return _origin / path
 
 
 StudyFiles = Annotated[

@@ -99,8 +99,10 @@ def profile(
     Example: das profile resnet20 mobilenet_v2 --fusion tsm --fusion gsf --frames 4 --frames 8
     """
     from das.analysis.profile import PUBLISHED, profile
+    from das.engine.device import require_device
     from das.files import publish
 
+    require_device(device, "--device")
     table = profile(backbones, fusion, frames, batch=batch, image_size=(3, size, size), device=device)
     print(table.to_markdown(index=False, floatfmt=".4g"))
     print("\ntime_vs_1: to one frame; time_vs_T, memory_vs_T: to as many frames without fusion.")
@@ -130,7 +132,7 @@ def show(
     made = Policy.load(policy)
     try:
         picture = np.asarray(Image.open(image).convert("RGB"))
-    except (OSError, UnidentifiedImageError) as error:
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
         raise DasError(f"{image}: cannot be read as a picture ({error})") from None
     pixels = torch.from_numpy(picture.copy()).permute(2, 0, 1)[None].float() / 255
     save_figure(film_strip(made, pixels, made.describe()), output)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import pickle
 import zipfile
 from pathlib import Path
@@ -15,6 +16,7 @@ from das import tasks
 from das.data.crops import as_described, described
 from das.engine.resume import torch_bytes
 from das.errors import DasError
+from das.study.registry import wanted
 from das.study.schema import Architecture
 from das.tasks.classification import DasModel
 from das.video.policy import Policy
@@ -58,19 +60,25 @@ def load_model(path: str | Path, policy: Policy | None = None, consensus: str | 
     """
     path = Path(path)
     content = _read(path)
+    if consensus:
+        content["architecture"] = {**content["architecture"], "consensus": consensus}
     try:
-        architecture = Architecture.model_validate(content["architecture"] | {"pretrained": False})
-        if consensus:
-            architecture = architecture.model_copy(update={"consensus": consensus})
+        architecture = Architecture.model_validate({**content["architecture"], "pretrained": False})
         chosen = policy or Policy.loads(content["policy"])
         model: DasModel = tasks.model(architecture, chosen, content["classes"], content["mean"], content["std"])
+        for name, own in model.network.state_dict().items():
+            if name in content["weights"] and content["weights"][name].dtype != own.dtype:  # torch would convert it
+                raise DasError(f"weights: {name}: is {content['weights'][name].dtype}; should be {own.dtype}")
         model.network.load_state_dict(content["weights"])
         if framing := content.get("framing"):
             model.framing = as_described(framing)
         model.colors = content.get("colors")
     except ValidationError as error:
-        raise DasError(f"{path}: its architecture is not one of this version ({error.errors()[0]['loc']})") from None
-    except RuntimeError as error:
+        where = ".".join(map(str, error.errors()[0]["loc"]))
+        raise DasError(f"{path}: architecture.{where}: {wanted(error.errors()[0])}") from None
+    except DasError as error:
+        raise DasError(f"{path}: {error}") from None
+    except (RuntimeError, ValueError, TypeError) as error:  # torch's own words for shapes that cannot be
         raise DasError(f"{path}: its weights do not fit the network ({' '.join(str(error).split())[:200]})") from None
     return model.eval()
 
@@ -85,20 +93,56 @@ def _read(path: Path) -> dict[str, Any]:
         raise DasError(f"{path}: is no checkpoint (those of `das train` end in .pt), or was cut short")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError, pickle.UnpicklingError,
-            UnicodeDecodeError, OverflowError, IndexError) as error:  # fmt: skip
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+    except Exception as error:  # torch raises nearly anything, and advises to trust what it refused
+        reason = "holds more than weights" if isinstance(error, pickle.UnpicklingError) else type(error).__name__
         raise DasError(f"{path}: is damaged ({reason}); delete it and make it again") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT or content.get("version") not in READ:
         raise DasError(f"{path}: is no {FORMAT} of version {VERSION}; delete it and make it again")
+    _check_shape(path, content)
     seal = content.pop("sha256", None)
     try:
         intact = seal == _seal(content)
-    except (KeyError, TypeError, AttributeError, RuntimeError):
+    except (TypeError, ValueError, RecursionError, RuntimeError):  # what JSON cannot hold was never sealed
         intact = False
     if not intact:
         raise DasError(f"{path}: is damaged (its SHA-256 does not fit its content); delete it and make it again")
     return content
+
+
+def _check_shape(path: Path, content: dict[str, Any]) -> None:
+    """Raise DasError naming what of a checkpoint is missing or of another kind."""
+    for key, (fits, what) in _HOLDS.items():
+        if not fits(content.get(key)):
+            raise DasError(f"{path}: {key}: is missing or not {what}; delete it and make it again")
+    if len(content["mean"]) != len(content["std"]):
+        raise DasError(f"{path}: mean and std: have {len(content['mean'])} and {len(content['std'])} channels")
+    # A tensor of one number can claim to be as large as you like.
+    if sum(tensor.nbytes for tensor in content["weights"].values()) > path.stat().st_size:
+        raise DasError(f"{path}: weights: are larger than the file; delete it and make it again")
+
+
+def _list_of(kind: type, value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(item, kind) for item in value)
+
+
+def _are_weights(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(name, str)
+        and type(tensor) is Tensor
+        and tensor.layout is torch.strided
+        and tensor.device.type == "cpu"
+        for name, tensor in value.items()
+    )
+
+
+_HOLDS = {
+    "architecture": (lambda value: isinstance(value, dict), "a mapping"),
+    "policy": (lambda value: isinstance(value, str), "the text of a policy"),
+    "classes": (lambda value: _list_of(str, value), "a list of names"),
+    "mean": (lambda value: _list_of(float, value) and all(map(math.isfinite, value)), "a list of numbers"),
+    "std": (lambda value: _list_of(float, value) and all(0 < v < math.inf for v in value), "a list of numbers above 0"),
+    "weights": (_are_weights, "a mapping of names to tensors"),
+}
 
 
 def _seal(content: dict[str, Any]) -> str:

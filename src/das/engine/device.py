@@ -15,8 +15,7 @@ def prepare(compute: Compute) -> torch.device:
     The thread count comes from the study, never from the environment: sums are taken in an order that depends on it,
     so a number made under OMP_NUM_THREADS=8 is the same as one made under 1.
     """
-    if compute.device == "cuda" and not torch.cuda.is_available():
-        raise DasError("compute.device: is 'cuda', but torch finds no CUDA device here; use 'cpu'")
+    require_device(compute.device, "compute.device")
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_num_threads(compute.threads)
     if compute.device == "cuda" or compute.threads > 1:
@@ -26,6 +25,14 @@ def prepare(compute: Compute) -> torch.device:
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cuda.matmul.allow_tf32 = False
     return torch.device(compute.device)
+
+
+def require_device(device: str, key: str) -> None:
+    """Raise DasError, naming ``key``, for a device that is not here or that nothing was made for."""
+    if device not in ("cpu", "cuda"):
+        raise DasError(f"{key}: is {device!r}; should be 'cpu' or 'cuda'")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise DasError(f"{key}: is 'cuda', but torch finds no CUDA device here; use 'cpu'")
 
 
 def arithmetic(compute: Compute) -> contextlib.AbstractContextManager:

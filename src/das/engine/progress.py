@@ -2,8 +2,23 @@
 
 import sys
 from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 from tqdm import tqdm
+
+T = TypeVar("T")
+SHORT = 100  # what is less needs no lines
+
+
+def counted(items: Iterable[T], total: int, title: str, unit: str) -> Iterator[T]:
+    """Pass ``items`` on and say how many of ``total`` went by: a bar on a terminal, a line each tenth in a log."""
+    if sys.stderr.isatty():
+        yield from tqdm(items, title, total, unit=unit, leave=False)
+        return
+    for number, item in enumerate(items, start=1):
+        yield item
+        if number * 10 // total > (number - 1) * 10 // total and total >= SHORT:
+            print(f"{title}: {number}/{total} {unit}s", file=sys.stderr, flush=True)
 
 
 class Epochs:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from difflib import get_close_matches
+from itertools import pairwise
 
 from torch import nn
 
@@ -34,10 +35,18 @@ def ghostnet(in_channels: int) -> nn.Module:
     return GhostNet(in_channels)
 
 
-def torchvision(in_channels: int, member: str, pretrained: bool = False) -> nn.Module:
-    """torchvision's network ``member``; DasError for weights that cannot be fetched."""
+def torchvision(in_channels: int, member: str, pretrained: bool = False, stem: str = "plain") -> nn.Module:
+    """torchvision's network ``member``; DasError for weights that cannot be fetched.
+
+    The ``stem`` of a ResNet of bottlenecks may be `deep`: 3x3 convolutions to 64, 64 and 128 channels in place of the
+    7x7 one (hszhao/semseg, model/resnet.py), for which torchvision has no weights.
+    """
     from torchvision.models import get_model
 
+    if stem == "deep":
+        if pretrained:
+            raise DasError(f"stem: is 'deep', but torchvision's weights of {member} are those of the plain stem")
+        return _with_deep_stem(get_model(member), in_channels)
     if pretrained and in_channels != 3:
         raise DasError(f"pretrained: the weights of {member} read 3 channels; in_channels is {in_channels}")
     try:
@@ -90,6 +99,24 @@ def build_backbone(name: str, in_channels: int, *, pretrained: bool, options: Ma
         insert_cbam(network)
     if pooling:
         insert_spp(network)
+    return network
+
+
+def _with_deep_stem(network: nn.Module, in_channels: int) -> nn.Module:
+    widths = (in_channels, 64, 64, 128)
+    layers: list[nn.Module] = []
+    for place, (before, after) in enumerate(pairwise(widths)):
+        conv = nn.Conv2d(before, after, 3, stride=1 if place else 2, padding=1, bias=False)
+        layers += [conv, nn.BatchNorm2d(after), nn.ReLU(inplace=True)]
+    network.conv1, network.bn1 = nn.Sequential(*layers[:-2]), layers[-2]
+    first = network.layer1[0]
+    for name in ("conv1", "downsample.0"):
+        conv = first.get_submodule(name)
+        wider = nn.Conv2d(128, conv.out_channels, conv.kernel_size, conv.stride, conv.padding, bias=False)
+        first.set_submodule(name, wider)
+    for module in (network.conv1, first):
+        for conv in (m for m in module.modules() if isinstance(m, nn.Conv2d)):
+            nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
     return network
 
 

@@ -23,7 +23,12 @@ def _stem(stride: int) -> dict[str, Option]:
     return {"stem_stride": Option(Count, stride, "stride of the first convolution")}
 
 
-_RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
+_STEM = {
+    "stem": Option(Literal["plain", "deep"], "plain", "deep: three 3x3 convolutions for the 7x7 one (PSPNet's)"),
+}
+
+_BOTTLENECKS = ("resnet50", "resnet101", "resnet152")
+_RESNETS = ("resnet18", "resnet34", *_BOTTLENECKS)
 
 #: torchvision's classification networks that have places for temporal fusion (places.py).
 _TORCHVISION = (
@@ -41,8 +46,8 @@ def _network(name: str, target: str, meaning: str, options: dict[str, Option] | 
     return Entry("network", name, f"das.models.backbones:{target}", meaning, (options or {}) | _COMMON, facts)
 
 
-def _head(name: str, meaning: str) -> Entry:
-    return Entry("head", name, f"das.models.segmentation:{name}", meaning)
+def _head(name: str, meaning: str, options: dict[str, Option] | None = None) -> Entry:
+    return Entry("head", name, f"das.models.segmentation:{name}", meaning, options or {})
 
 
 def _fusion(name: str, meaning: str, options: dict[str, Option] | None = None, **facts) -> Entry:
@@ -67,7 +72,12 @@ COMPONENTS = [
         _network(f"{name}_cifar", "cifar", f"{name} with a 3x3 stem and no pooling after it", member=name)
         for name in _RESNETS
     ),
-    *(_network(name, "torchvision", "torchvision's", member=name, pretrained=True) for name in _TORCHVISION),
+    *(
+        _network(
+            name, "torchvision", "torchvision's", _STEM if name in _BOTTLENECKS else {}, member=name, pretrained=True
+        )
+        for name in _TORCHVISION
+    ),
     Entry(
         "network",
         "timm:*",
@@ -76,7 +86,14 @@ COMPONENTS = [
         _COMMON,
         {"pretrained": True, "requires": "timm"},
     ),
-    _head("pspnet", "pyramid pooling (Zhao et al. 2017)"),
+    _head(
+        "pspnet",
+        "pyramid pooling (Zhao et al. 2017)",
+        {
+            "align_corners": Option(bool, False, "where the pyramid's means are spread, as in its authors' code"),
+            "whole_channels": Option(bool, False, "dropout takes whole channels, as in its authors' code"),
+        },
+    ),
     _head("deeplabv3", "atrous spatial pyramid pooling (Chen et al. 2017), torchvision's"),
     _head("fcn", "a convolution (Long et al. 2015)"),
     _head("lraspp", "attended coarse features and finer ones (Howard et al. 2019), torchvision's"),

@@ -52,10 +52,11 @@ class Body(nn.Module):
     last.
 
     A stage is what shares a stride; the stages that would go beyond ``output_stride`` are dilated instead (Chen et al.
-    2017, as torchvision's ``replace_stride_with_dilation``). DasError for networks that are no chain of modules.
+    2017), as torchvision's ``replace_stride_with_dilation``, or ``evenly``: a stage's first convolution, too, reads as
+    far apart as the others (hszhao/semseg, model/pspnet.py). DasError for networks that are no chain of modules.
     """
 
-    def __init__(self, network: nn.Module, in_channels: int, output_stride: int):
+    def __init__(self, network: nn.Module, in_channels: int, output_stride: int, evenly: bool = False):
         super().__init__()
         chain = _chain(network)
         strides, widths = _strides(chain, in_channels)
@@ -63,7 +64,7 @@ class Body(nn.Module):
         current = 1
         for module, before, after in zip(chain.values(), [1, *strides], strides, strict=False):
             if after > output_stride:
-                current = _dilate(module, current, after // before)
+                current = _dilate(module, current, after // before, evenly)
         for name, module in chain.items():
             self.add_module(name, module)
         final = {stride: max(place for place, other in enumerate(strides) if other == stride) for stride in kept}
@@ -105,8 +106,11 @@ def _strides(chain: Mapping[str, nn.Module], in_channels: int) -> tuple[list[int
     return strides, widths
 
 
-def _dilate(stage: nn.Module, dilation: int, factor: int) -> int:
-    """Take a stage's stride away; what follows it reads that much farther apart. Returns the dilation after it."""
+def _dilate(stage: nn.Module, dilation: int, factor: int, evenly: bool) -> int:
+    """Take a stage's stride away; what follows it (``evenly``: the whole stage) reads that much farther apart. Returns
+    the dilation after it."""
+    if evenly:
+        dilation, factor = dilation * factor, 1
     for conv in (module for module in stage.modules() if isinstance(module, nn.Conv2d)):
         strided, spatial = conv.stride != (1, 1), conv.kernel_size != (1, 1)
         conv.stride = (1, 1)
@@ -120,28 +124,41 @@ def _dilate(stage: nn.Module, dilation: int, factor: int) -> int:
 
 
 class FCN(nn.Sequential):
-    """3x3 convolution to a quarter of the channels, then the classes (Long et al. 2015, as torchvision's FCNHead)."""
+    """3x3 convolution to a quarter of the channels, then the classes (Long et al. 2015, as torchvision's FCNHead);
+    ``whole_channels``: dropout takes channels, not values."""
 
-    def __init__(self, channels: int, num_classes: int, dropout: float):
-        super().__init__(
-            *_convolution(channels, channels // 4, 3), nn.Dropout(dropout), _classes(channels // 4, num_classes)
-        )
+    def __init__(self, channels: int, num_classes: int, dropout: float, whole_channels: bool = False):
+        drop = nn.Dropout2d(dropout) if whole_channels else nn.Dropout(dropout)
+        super().__init__(*_convolution(channels, channels // 4, 3), drop, _classes(channels // 4, num_classes))
 
 
 class PSPNet(nn.Module):
-    """Pyramid pooling (Zhao et al. 2017, section 3.2): means over 1, 2, 3 and 6 cells a side, beside the features."""
+    """Pyramid pooling (Zhao et al. 2017, section 3.2): means over 1, 2, 3 and 6 cells a side, beside the features.
 
-    def __init__(self, channels: int, num_classes: int, dropout: float):
+    The authors' code (hszhao/semseg, model/pspnet.py) has ``align_corners`` where the means are spread, and dropout of
+    ``whole_channels``.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        num_classes: int,
+        dropout: float,
+        align_corners: bool = False,
+        whole_channels: bool = False,
+    ):
         super().__init__()
+        self.align_corners = align_corners
         quarter = channels // 4
         self.levels = nn.ModuleList(nn.Sequential(*_convolution(channels, quarter, 1)) for _ in PYRAMID)
         self.bottleneck = nn.Sequential(*_convolution(channels + len(PYRAMID) * quarter, quarter, 3))
-        self.classifier = nn.Sequential(nn.Dropout(dropout), _classes(quarter, num_classes))
+        drop = nn.Dropout2d(dropout) if whole_channels else nn.Dropout(dropout)
+        self.classifier = nn.Sequential(drop, _classes(quarter, num_classes))
 
     def forward(self, x: Tensor) -> Tensor:
         size = x.shape[-2:]
         means = [level(pooled(x, cells)) for level, cells in zip(self.levels, PYRAMID, strict=True)]
-        spread = [F.interpolate(mean, size, mode="bilinear", align_corners=False) for mean in means]
+        spread = [F.interpolate(mean, size, mode="bilinear", align_corners=self.align_corners) for mean in means]
         return self.classifier(self.bottleneck(torch.cat([x, *spread], 1)))
 
 
@@ -177,8 +194,8 @@ class LowAndHigh(nn.Module):
 # -- the heads that studies name ------------------------------------------------------------------------------------
 
 
-def pspnet(body: Body, num_classes: int, dropout: float) -> nn.Module:
-    return PSPNet(body.channels, num_classes, dropout)
+def pspnet(body: Body, num_classes: int, dropout: float, **options: bool) -> nn.Module:
+    return PSPNet(body.channels, num_classes, dropout, **options)
 
 
 def fcn(body: Body, num_classes: int, dropout: float) -> nn.Module:
@@ -220,6 +237,7 @@ def segmenter(
     in_channels: int = 3,
     pretrained: bool = False,
     output_stride: int = 8,
+    dilation: str = "after_first",
     dropout: float = 0.1,
     backbone_options: Mapping | None = None,
     head_options: Mapping | None = None,
@@ -228,15 +246,16 @@ def segmenter(
     """Make a segmentation network: ``head`` (`das.models.components`) on the backbone ``name``, with temporal fusion.
 
     Weights are drawn from torch's global generator; ``pretrained`` takes ImageNet's for the backbone. ``dropout`` is
-    the only one, before the classes. DasError for unknown names, options that nothing takes, networks without a place
-    for the fusion, and networks whose features a head cannot read.
+    the only one, before the classes; ``dilation`` `even` is `Body`'s ``evenly``. DasError for unknown names, options
+    that nothing takes, networks without a place for the fusion, and networks whose features a head cannot read.
     """
     network = build_backbone(name, in_channels, pretrained=pretrained, options=backbone_options or {})
-    body = Body(network, in_channels, output_stride)
+    body = Body(network, in_channels, output_stride, evenly=dilation == "even")
     places = insert_fusion(body, fusion, frames, fusion_options or {}, places)
     if body.channels < 4 or body.auxiliary_channels < 4:
         raise DasError(f"head: {name} has {body.channels} channels; a head needs at least 4")
     top = registry.lookup("head", head).make(body, num_classes, dropout, **(head_options or {}))
-    network = DenseNetwork(body, top, FCN(body.auxiliary_channels, num_classes, dropout))
+    whole_channels = bool((head_options or {}).get("whole_channels"))
+    network = DenseNetwork(body, top, FCN(body.auxiliary_channels, num_classes, dropout, whole_channels))
     model = Segmenter(network, frames, in_channels, places)
     return model.to(memory_format=torch.channels_last)

@@ -3,14 +3,17 @@
 Every function yields problems as ``key: what is there; what would be right``.
 """
 
+import re
 from collections.abc import Iterator
 from importlib.util import find_spec
+from pathlib import Path
 
 from das.errors import DasError
 from das.study import registry, tuning
 from das.study.augmentations import check_dataset, check_method, check_together, read
 from das.study.runs import frames
 from das.study.schema import Range, Study, Tuning
+from das.study.sources import fetched
 
 
 def problems(study: Study) -> Iterator[str]:
@@ -67,6 +70,9 @@ def _components(study: Study) -> Iterator[str]:
         yield from found
         if not found and data.folder is None:
             yield f"{key}.root: is missing; reader {data.reader!r} reads files of your own"
+        if not found and fetched(data) and not _fetchable(str(data.folder)):
+            plain = "letters, digits, . _ - and /, without .."
+            yield f"{key}.root: is {data.folder!r}; data are fetched into it, so it should be made of {plain}"
     for name, net in study.backbones.items():
         key = f"backbones.{name}"
         yield from _component(f"{key}.network", "network", net.network, net.options, f"{key}.options")
@@ -103,6 +109,11 @@ def _components(study: Study) -> Iterator[str]:
             if all(refused):
                 allowed = dict.fromkeys(name for kind in kinds for name in registry.names(kind))
                 yield f"{key}.consensus: is {method.consensus!r}; should be one of {', '.join(allowed)}"
+
+
+def _fetchable(folder: str) -> bool:
+    """Whether data can be fetched into a folder that rules, patterns and logs name."""
+    return re.fullmatch(r"[\w./-]+", folder, re.ASCII) is not None and ".." not in Path(folder).parts
 
 
 def _component(key: str, kind: str, name: str, options: dict | None = None, options_key: str = "") -> Iterator[str]:
@@ -191,23 +202,19 @@ def _tuning(study: Study) -> Iterator[str]:
         if not study.tuning.recipe and not study.tuning.grids:
             yield "tuning: tries nothing; should have recipe or grids"
     for method, grid in (study.tuning.grids if study.tuning else {}).items():
+        key = f"tuning.grids.{method}"
         if method not in study.methods:
-            yield f"tuning.grids.{method}: is no method; methods defines {', '.join(sorted(study.methods))}"
+            yield f"{key}: is no method; methods defines {', '.join(sorted(study.methods))}"
             continue
-        used = {entry.name: options for entry, options in map(read, study.methods[method].augment)}
+        recipe = study.recipes[study.datasets[study.study.datasets[0]].recipe]
         for path, values in grid.items():
-            key = f"tuning.grids.{method}.{path}"
-            name, _, parameter = path.partition(".")
-            if name not in used:
-                yield f"{key}: method {method!r} has no such augmentation; it has {', '.join(used) or 'none'}"
-            elif not values:
-                yield f"{key}: is empty; should list values"
-            else:
-                for value in values:
-                    try:
-                        read({name: used[name] | {parameter: value}})
-                    except DasError as problem:
-                        yield f"tuning.grids.{method}: {problem}"
+            if not values:
+                yield f"{key}.{path}: is empty; should list values"
+            for value in values:
+                try:
+                    tuning.apply({path: value}, recipe, study.methods[method])
+                except DasError as problem:
+                    yield f"{key}.{problem}"
 
 
 def _tuned(study: Study) -> Iterator[str]:

@@ -5,12 +5,15 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from das import yamlfile
 from das.errors import DasError
 from das.study import checks
 from das.study.registry import wanted
 from das.study.schema import Study
+
+MOST_TOLD = 20  # problems at once
 
 
 def load_study(files: Iterable[str | Path] = ("params.yaml",)) -> Study:
@@ -26,14 +29,16 @@ def load_study(files: Iterable[str | Path] = ("params.yaml",)) -> Study:
 
 
 def check(settings: Mapping[str, Any], where: str) -> Study:
-    """Return the typed study of ``settings``; DasError lists every problem, one line each, led by ``where``."""
+    """Return the typed study of ``settings``; DasError lists the problems, one line each, led by ``where``."""
     try:
         study = Study.model_validate(settings)
     except ValidationError as error:
-        raise DasError("\n".join(f"{where}: {_sentence(problem)}" for problem in error.errors())) from None
-    problems = list(checks.problems(study))
+        problems = _sentences(settings, error.errors(include_url=False))
+    else:
+        problems = list(checks.problems(study))
     if problems:
-        raise DasError("\n".join(f"{where}: {problem}" for problem in problems))
+        told = problems[:MOST_TOLD] + ["and more"] * (len(problems) > MOST_TOLD)
+        raise DasError("\n".join(f"{where}: {problem}" for problem in told))
     return study
 
 
@@ -53,14 +58,35 @@ def _layer(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
     return merged
 
 
-def _sentence(problem: Mapping[str, Any]) -> str:
-    location = [str(part) for part in problem["loc"] if part != "[key]"]
-    key = ".".join(location) or "the study"
-    if problem["type"] == "extra_forbidden":
-        return f"{key}: unknown key; allowed here: {', '.join(_allowed_keys(problem['loc'][:-1]))}"
-    if problem["type"] == "missing":
-        return f"{key}: is missing"
-    return f"{key}: {wanted(problem)}"
+def _sentences(settings: Mapping[str, Any], errors: list[ErrorDetails]) -> list[str]:
+    """What is wrong, key by key. Where several kinds of value are allowed, pydantic has a problem with each of them:
+    the one that came furthest is told, or all that came as far."""
+    found: dict[str, str] = {}
+    problems = [(_place(settings, problem), problem) for problem in errors[: 10 * MOST_TOLD]]
+    for place, problem in problems:
+        if len(place) < len(problem["loc"]) and any(other[: len(place)] == place != other for other, _ in problems):
+            continue
+        key = ".".join(part if part.isprintable() else repr(part) for part in map(str, place)) or "the study"
+        if problem["type"] == "extra_forbidden":
+            text = f"unknown key; allowed here: {', '.join(_allowed_keys(problem['loc'][:-1]))}"
+        else:
+            text = "is missing" if problem["type"] == "missing" else wanted(problem)
+        found[key] = f"{found[key]} or {text.partition('; should be ')[2]}" if key in found else text
+    return [f"{key}: {text}" for key, text in found.items()]
+
+
+def _place(settings: Any, problem: ErrorDetails) -> tuple[str | int, ...]:
+    """The keys that lead to a problem, without pydantic's names of what it tried there."""
+    place: list[str | int] = []
+    for part in problem["loc"]:
+        mapped = isinstance(settings, Mapping) and part in settings
+        listed = isinstance(settings, list) and isinstance(part, int) and part < len(settings)
+        if mapped or listed:
+            settings = settings[part]
+        elif problem["type"] != "missing" or part != problem["loc"][-1]:
+            continue
+        place.append(part)
+    return tuple(place)
 
 
 def _allowed_keys(location: tuple) -> list[str]:

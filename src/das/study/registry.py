@@ -156,9 +156,31 @@ def lookup(kind: str, name: str) -> Entry:
 def wanted(problem: Mapping[str, Any]) -> str:
     """What pydantic found and would allow, as in ``is -1; should be greater than 0``."""
     text = problem["msg"].removeprefix("Value error, ")
-    text = text.replace("Input should be", "should be").replace("String should", "should")
-    text = re.sub(r"match pattern '.*'", "be made of a-z, 0-9 and _, as paths are made of it", text)
-    return f"is {problem['input']!r}; {text[0].lower()}{text[1:]}"
+    for pattern, plain in _PLAIN.items():
+        text = re.sub(pattern, plain, text)
+    return f"is {shortened(problem['input'])}; {text[0].lower()}{text[1:]}"
+
+
+#: What pydantic calls things, and what a writer of YAML calls them.
+_PLAIN = {
+    r"^(Input|String|List|Tuple|Dictionary|Value) should": "should",
+    r"match pattern '\^\[a-z0-9\].*'": "be made of a-z, 0-9 and _, as paths are made of it",
+    r"match pattern '\^\[0-9a-f\]\{(\d+)\}\$'": r"be \1 hexadecimal digits",
+    r"a valid dictionary( or (instance|object) .*)?$": "a mapping",
+    r"a valid (list|tuple|array)": "a list",
+    r"a valid string": "text",
+    r"a valid integer.*": "a whole number",
+    r"a valid number.*": "a number",
+    r"a valid boolean.*": "true or false",
+    r"have at (least|most) (\d+) items? after validation, not \d+": r"hold at \1 \2",
+    r"Keys should be strings": "keys should be names",
+}
+
+
+def shortened(value: Any) -> str:
+    """A value as it is written in messages: on one line, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:200]}…"
 
 
 @cache
@@ -182,6 +204,9 @@ def _registered() -> dict[str, dict[str, Entry]]:
 def _own(kind: str, target: str) -> Entry:
     """The entry of a component that only its target names: options are its keyword arguments, facts its ``facts``."""
     what = f"{kind} {target!r}"
+    if target.partition(":")[0].partition(".")[0] in sys.stdlib_module_names:
+        # A checkpoint or policy of unknown origin may name components and their arguments, too: never Python's own.
+        raise DasError(f"{what}: is Python's own; should be package.module:attribute of your own")
     component = _imported(target, what)
     arguments, gives = KINDS[kind]
     facts = dict(getattr(component, "facts", {}))

@@ -1,7 +1,8 @@
 """The sections of a study: every key that params.yaml and the files layered over it may hold, and its limits.
 
 Sections are frozen. Fields that say where something lies or how it is called (`LABELS`) do not change what is computed
-and are no part of a run's settings.
+and are no part of a run's settings. Fields that came later (`LATER`) are part of them only where they ask for
+something, so that what was finished before them still stands.
 """
 
 from typing import Annotated, Any, ClassVar, Literal
@@ -9,17 +10,33 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from das.study import registry
-from das.study.values import AtLeast2, Below1, Count, Fraction, Name, NonNegative, NonNegativeInt, Part, Positive, Size
+from das.study.values import (
+    AtLeast2,
+    Below1,
+    Count,
+    FilePath,
+    Finite,
+    Fraction,
+    Name,
+    NonNegative,
+    NonNegativeInt,
+    Part,
+    Positive,
+    Size,
+    Url,
+)
 
 
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     LABELS: ClassVar[frozenset[str]] = frozenset()
+    LATER: ClassVar[frozenset[str]] = frozenset()
 
     def settings(self) -> dict[str, Any]:
         """What of this section a result depends on."""
-        return self.model_dump(exclude=set(self.LABELS))
+        neutral = {key for key in self.LATER if getattr(self, key) == type(self).model_fields[key].default}
+        return self.model_dump(exclude={*self.LABELS, *neutral})
 
 
 class Grid(Section):
@@ -46,6 +63,16 @@ Augmentations = Annotated[
 ]
 
 
+class SourceFile(Section):
+    """Where a data set's file comes from and what tells that it is the right one; null: not known."""
+
+    url: Url | None = Field(None, description="http://, https:// or file://")
+    size: Count | None = Field(None, description="bytes")
+    md5: Annotated[str, Field(pattern="^[0-9a-f]{32}$")] | None = Field(None, description="32 hex digits")
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = Field(None, description="64 hex digits")
+    optional: bool = Field(False, description="fetched only where an option of the reader asks for it")
+
+
 class Dataset(Section):
     """A data set: where its images come from and how networks are trained on them."""
 
@@ -53,8 +80,8 @@ class Dataset(Section):
 
     title: str = Field(description="as tables and figures call it")
     reader: str = Field(description="a reader of the package or one of your own")
-    root: str | None = Field(None, description="where the files lie, if not in the reader's own place")
-    sources: dict[str, dict[str, Any]] = Field({}, description="files from elsewhere than data/sources.yaml says")
+    root: FilePath | None = Field(None, description="where the files lie, if not in the reader's own place")
+    sources: dict[str, SourceFile] = Field({}, description="files from elsewhere than data/sources.yaml says")
     options: dict[str, Any] = Field({}, description="of the reader")
     splits: AtLeast2 | None = Field(
         None, description="cuts of train_per_class images that seeds take turns in: seed s reads split s mod splits"
@@ -90,6 +117,10 @@ class Head(Section):
 
     network: str = Field(description="a head of the package or one of your own")
     output_stride: Literal[4, 8, 16, 32] = Field(8, description="pixels of the image to a step of the features")
+    dilation: Literal["after_first", "even"] = Field(
+        "after_first",
+        description="of stages without stride: torchvision's, or of their first convolution too (PSPNet's)",
+    )
     options: dict[str, Any] = Field({}, description="of the head")
 
 
@@ -181,10 +212,8 @@ class AlphaOptimizer(Section):
     """Adam on the architecture parameters."""
 
     lr: Positive = Field(3e-4, description="learning rate of alpha")
-    betas: tuple[Fraction, Fraction] = Field((0.5, 0.999), description="of Adam")
+    betas: tuple[Fraction, Fraction] = Field((0.5, 0.999), strict=False, description="of Adam")
     weight_decay: NonNegative = Field(1e-3, description="draws alpha to an even mixture")
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
 
 
 class WeightOptimizer(Section):
@@ -231,8 +260,8 @@ class PolicySource(Section):
     fusion: str = Field("tsm", description="of the network in a search")
     fusion_options: dict[str, Any] = Field({}, description="of that fusion")
     operation: str | None = Field(None, description="of source `single`")
-    magnitude: float | None = Field(None, description="of source `single`, per step")
-    path: str | None = Field(None, description="of source `file`")
+    magnitude: Finite | None = Field(None, description="of source `single`, per step")
+    path: FilePath | None = Field(None, description="of source `file`")
 
 
 class PolicyBenchmark(Section):
@@ -260,7 +289,7 @@ class Method(Section):
     weights_of: Name | None = Field(None, description="test that method's weights on this policy's frames; no training")
     equal_compute_to: Name | None = Field(None, description="train as many frames as that method does")
     tuned: dict[Name, dict[Name, dict[str, Any]]] = Field(
-        {}, description="data set: {backbone: {path: value}}, as tuning chose it; paths as in `tuning`"
+        {}, description="data set: {backbone: {path: value}}, as tuning chose it; paths as in `tuning.grids`"
     )
 
 
@@ -283,13 +312,17 @@ class Tuning(Section):
     """How settings are chosen (das.engine.tune): by training on part of the training set and scoring on the rest, with
     the same number of trials for every method, never on the test set."""
 
+    LATER = frozenset({"recipe", "halving", "tests", "test_every"})
+
     trials: Count = Field(description="of each method; all of its grid where that alone is asked for and has fewer")
     fraction: Part = Field(0.2, description="of the training set that is held out; of splits, each class's last images")
     seed: NonNegativeInt = Field(0, description="of the held-out part and of the trials")
     recipe: dict[str, list[Any] | Range] = Field(
         {}, description="key of the recipe: [values] or a range; tried with every method that trains"
     )
-    grids: dict[Name, dict[str, list[Any]]] = Field({}, description="method: {augmentation.parameter: [values]}")
+    grids: dict[Name, dict[str, list[Any]]] = Field(
+        {}, description="method: {AUGMENTATION.OPTION or recipe.KEY: [values]}"
+    )
     halving: Halving | None = Field(None, description="null: every trial trains for all its epochs")
     tests: Count = Field(1, description="a trial's score is the mean of so many tests, its last ones")
     test_every: Count | None = Field(None, description="epochs between a trial's tests; null: the recipe's")

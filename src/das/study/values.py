@@ -1,10 +1,33 @@
 """Types of values that studies and components' options share, with the limits they state."""
 
+import re
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, WithJsonSchema
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$")]
+
+def _url(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        whole = parts.path if parts.scheme == "file" and not parts.netloc else parts.hostname and parts.port != 0
+    except ValueError:  # brackets, a port that is none
+        whole = None
+    if not whole or parts.scheme not in ("http", "https", "file") or not re.fullmatch(r"[!-~]+", text):
+        raise ValueError("should begin with http://, https:// or file:/// and hold no spaces")
+    return text
+
+
+def _path(text: str) -> str:
+    if not text.strip() or not text.isprintable() or len(text) > 4000:
+        raise ValueError("should be a path, without line breaks and the like")
+    return text
+
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$", max_length=64)]
+Url = Annotated[str, AfterValidator(_url)]
+FilePath = Annotated[str, AfterValidator(_path)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1)]

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from das.data.batches import Batches
+from das.data.colors import Color, distinct
 from das.data.crops import Framing
 from das.data.sets import Dataset, FileSet, ImageSet
 from das.errors import DasError
@@ -16,7 +17,7 @@ from das.study.schema import Architecture
 from das.video.policy import Policy
 from das.video.transform import ImageToVideo
 
-BRIGHTEST = 2.0  # a pixel above it is not in [0, 1], whatever an augmentation's interpolation adds
+BRIGHTEST = 2.0  # a pixel farther from 0 is not in [0, 1], whatever an augmentation's interpolation adds
 
 
 class DasModel(nn.Module):
@@ -76,26 +77,41 @@ class DasModel(nn.Module):
     def forward(self, images: Tensor, to_video: Callable[[Tensor], Tensor] | None = None) -> Tensor:
         """Images (B, C, H, W) in [0, 1] to logits (B, classes), through another ``to_video`` than the policy's.
 
-        Raises DasError for another number of channels, for integers, and (at the first batch) for pixels up to 255.
+        Raises DasError for images that `check` refuses.
         """
         self.check(images)
         return self.network(self.normalize((to_video or self.video)(images)))
 
     def check(self, images: Tensor) -> None:
-        """Raise DasError for images that the model was not made for."""
-        if images.ndim != 4 or images.shape[1] != len(self.mean) or not images.is_floating_point():
+        """Raise DasError for images of another shape or type, or of pixels that are not in [0, 1].
+
+        Values are looked at where that costs nothing beside the network: in tests on a CPU, else in the first batch.
+        """
+        channels, dtype = len(self.mean), self.normalize.scale.dtype
+        if not isinstance(images, Tensor):
+            raise DasError(f"images: is {type(images).__name__}; should be a tensor (B, {channels}, H, W) in [0, 1]")
+        mixed = images.is_floating_point() and torch.is_autocast_enabled(images.device.type)
+        if images.ndim != 4 or images.shape[1] != channels or not (images.dtype == dtype or mixed):
             raise DasError(
-                f"images: {tuple(images.shape)} of {images.dtype}; the model reads floats in [0, 1], "
-                f"(B, {len(self.mean)}, H, W)"
+                f"images: {tuple(images.shape)} of {images.dtype}; the model reads {dtype} in [0, 1], "
+                f"(B, {channels}, H, W)"
             )
-        if not self._looked:
-            self._looked = True
-            if images.numel() and float(images.detach().amax()) > BRIGHTEST:
-                raise DasError(f"images: values up to {float(images.amax()):g}; the model reads pixels in [0, 1]")
+        if self._looked and (self.training or images.device.type != "cpu"):
+            return
+        self._looked = True
+        if images.numel() and not torch.compiler.is_compiling():
+            low, high = map(float, images.detach().aminmax())
+            if not (low >= -BRIGHTEST and high <= BRIGHTEST):
+                raise DasError(f"images: values from {low:g} to {high:g}; the model reads pixels in [0, 1]")
 
     def batches(self, images: ImageSet | FileSet, batch_size: int, device: torch.device) -> Batches:
         """What a test reads, for `predict` and `score`."""
         return Batches(images, batch_size, device=device)
+
+    @property
+    def palette(self) -> tuple[Color, ...]:
+        """A color for each class: the data set's own, or distinct ones."""
+        return tuple((r, g, b) for r, g, b in self.colors or distinct(len(self.classes)))
 
     def know(self, dataset: Dataset) -> None:
         """Take from a data set what is needed to read other pictures as its own, and to show what is predicted."""

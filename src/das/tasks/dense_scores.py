@@ -21,7 +21,8 @@ class DenseScore:
         self.classes = tuple(classes)
         count = len(self.classes)
         self.confusion = torch.zeros(count, count, dtype=torch.int64, device=device)
-        self.boundary = torch.zeros(2, count, dtype=torch.int64, device=device)  # pixels of intersection and union
+        # Pixels of intersection and union, ignored ones left out before boundaries are drawn, and after.
+        self.boundaries = torch.zeros(2, 2, count, dtype=torch.int64, device=device)
         self.loss = torch.zeros((), dtype=torch.float64, device=device)
 
     def add(self, logits: Tensor, labels: Tensor) -> None:
@@ -32,18 +33,24 @@ class DenseScore:
         self.confusion += torch.bincount(cells, minlength=number * number).view(number, number)
         width = max(1, round(BOUNDARY * (labels.shape[1] ** 2 + labels.shape[2] ** 2) ** 0.5))
         for label in range(number):
-            ours = boundary((predicted == label) & counts, width)
             theirs = boundary(labels == label, width)
-            self.boundary[0, label] += (ours & theirs).sum()
-            self.boundary[1, label] += (ours | theirs).sum()
+            before, after = boundary((predicted == label) & counts, width), boundary(predicted == label, width) & counts
+            for found, ours in zip(self.boundaries, (before, after), strict=True):
+                found[0, label] += (ours & theirs).sum()
+                found[1, label] += (ours | theirs).sum()
 
     def result(self) -> dict:
-        """`miou`, `loss` (mean cross-entropy of a pixel), `pixel_accuracy`, `boundary_iou`, `class_iou` by name.
+        """`miou`, `loss` (mean cross-entropy of a pixel), `pixel_accuracy`, `boundary_iou`, `boundary_iou_published`,
+        `class_iou` by name.
 
         All but the loss are in [0, 1]. A class that neither labels nor predictions hold has no IoU (None) and no part
-        in the means.
+        in the means. Of a prediction, `boundary_iou` takes ignored pixels away before its boundary is drawn, as the
+        label map has them: where labels end at an ignored rim, both have a boundary. `boundary_iou_published` draws
+        the boundary of the whole prediction and takes ignored pixels away after that (bowenc0221/boundary-iou-api,
+        coco_panoptic_api/evaluation.py), so labels have boundaries along a rim that no prediction meets. Without
+        ignored pixels the two are the same.
         """
-        confusion, boundaries = self.confusion.double().cpu(), self.boundary.double().cpu()
+        confusion, (before, after) = self.confusion.double().cpu(), self.boundaries.double().cpu()
         right = confusion.diag()
         iou = _ratios(right, confusion.sum(0) + confusion.sum(1) - right)
         pixels = float(confusion.sum())
@@ -51,7 +58,8 @@ class DenseScore:
             "miou": _mean(iou),
             "loss": float(self.loss) / max(pixels, 1),
             "pixel_accuracy": float(right.sum()) / max(pixels, 1),
-            "boundary_iou": _mean(_ratios(*boundaries)),
+            "boundary_iou": _mean(_ratios(*before)),
+            "boundary_iou_published": _mean(_ratios(*after)),
             "class_iou": dict(zip(self.classes, iou, strict=True)),
         }
 

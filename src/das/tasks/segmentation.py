@@ -53,6 +53,7 @@ class SegmentationModel(DasModel):
             in_channels=len(self.mean),
             pretrained=architecture.pretrained,
             output_stride=architecture.head.output_stride,
+            dilation=architecture.head.dilation,
             dropout=architecture.dropout,
             backbone_options=architecture.network_options,
             head_options=architecture.head.options,

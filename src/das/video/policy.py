@@ -288,7 +288,8 @@ def _read_edge(edge, key: str) -> Edge:
             for index, choice in enumerate(_list(edge["mixture"], f"{key}.mixture"))
         )
         return Edge(edge["source"], choices)
-    return Edge(edge["source"], (_read_choice(_mapping(edge, key, ("source", "operation"), ("magnitude",))),))
+    plain = _mapping(edge, key, ("source", "operation"), ("magnitude",))
+    return Edge(plain["source"], (_read_choice(plain),))
 
 
 def _read_choice(choice: dict) -> Choice:

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from das.data.archives import loads, members
+from das.data.archives import members
+from das.data.pickles import loads
 from das.data.sets import Dataset, ImageSet
 from das.errors import DasError
 
@@ -37,10 +38,14 @@ def read(reader: str, root: Path, options: dict) -> Dataset:
         wanted = train if name == "train" else [test]
         batches = _members(path, wanted)
         try:
-            images = np.concatenate([batches[member][b"data"] for member in wanted]).reshape(-1, 3, 32, 32)
-            labels = np.concatenate([np.asarray(batches[member][labels_key], dtype=np.int64) for member in wanted])
-            if images.dtype != np.uint8 or len(images) != len(labels) or not 0 <= labels.min() <= labels.max() < count:
-                raise ValueError("shapes, types or labels are not CIFAR's")
+            pixels = [batches[member][b"data"] for member in wanted]
+            numbers = [label for member in wanted for label in batches[member][labels_key]]
+            plain = all(isinstance(part, np.ndarray) for part in pixels)
+            if not plain or not all(type(label) is int and 0 <= label < count for label in numbers):
+                raise ValueError("arrays or labels are not CIFAR's")
+            images, labels = np.concatenate(pixels).reshape(-1, 3, 32, 32), np.array(numbers, dtype=np.int64)
+            if len(images) != len(labels):
+                raise ValueError(f"{len(images)} images, {len(labels)} labels")
         except (KeyError, ValueError, TypeError) as error:
             raise DasError(f"{path}: not CIFAR's layout ({error}); fetch it again") from error
         return ImageSet(torch.from_numpy(images), torch.from_numpy(labels))
