@@ -314,4 +314,28 @@ def test_an_archive_is_read_as_the_folder_it_holds(tmp_path, monkeypatch):
         with pytest.raises(DasError, match=r"evil.zip: member '../outside.png'"):
             read()
     assert not (tmp_path / "outside.png").exists()
+    Path("photos.rar").write_bytes(b"Rar!")
+    with pytest.raises(DasError, match=r"photos.rar: is no folder of images, and no archive of one \(.zip, .tar"):
+        check(Path("photos.rar"), None, 0.2)
     assert len(list((tmp_path / "results/work/unpacked").iterdir())) == 1
+
+
+def test_the_page_shows_what_is_printed(tmp_path, monkeypatch, capsys):
+    """docs/data.md, on a folder of photographs as a telephone takes them."""
+    import typer
+
+    from das.cli.runs import check as command
+
+    monkeypatch.chdir(tmp_path)
+    turned = Image.Exif()
+    turned[274] = 6
+    files = {
+        f"photos/ant/{i}.jpg": encoded(picture(), "JPEG", **({"exif": turned} if i < 4 else {})) for i in range(20)
+    }
+    files |= {f"photos/bee/{i}.jpg": encoded(picture(), "JPEG") for i in range(14)}
+    files |= {"photos/bee/7.jpg": b"", "photos/bee/a.heic": b"", "photos/bee/notes.txt": b"", "photos/.DS_Store": b""}
+    write(tmp_path, files)
+    with pytest.raises(typer.Exit):
+        command(Path("photos"), None, 0.2, Path("sheet.png"))
+    page = (Path(__file__).parents[2] / "docs/data.md").read_text()
+    assert f"$ uv run das check photos --sheet sheet.png\n{capsys.readouterr().out}```" in page

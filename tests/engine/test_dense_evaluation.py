@@ -203,7 +203,7 @@ def test_a_test_holds_a_few_images_at_a_time(pairs):
 def test_settings_that_no_test_can_have_are_refused(tmp_path):
     for value, message in {
         "{window: 0}": r"evaluation\.window: is 0; should be greater than or equal to 1",
-        "{scales: []}": r"evaluation\.scales: is \[\]; .*at least 1 item",
+        "{scales: []}": r"evaluation\.scales: is \[\]; .*at least 1",
         "{scales: [0.0]}": r"evaluation\.scales\.0: is 0\.0; should be greater than 0",
         "{mirror: true}": r"evaluation\.mirror: unknown key; allowed here: size, window, scales, flip",
     }.items():

@@ -54,14 +54,14 @@ def images(count: int, height: int = 16, width: int = 16) -> Dataset:
 def test_a_training_set_smaller_than_a_batch_is_named():
     run = of_method(study(16, 8), "mine", "resnet8", "baseline", 0)
     with pytest.raises(DasError, match=r"recipes.quick.batch_size: is 8, but mine has 7 training images; use at most"):
-        fit(run, images(7), None, resume_state(run, images(7), None))
+        fit(run, images(7), None, resume_state(run, run.digest))
 
 
 def test_a_half_smaller_than_a_batch_is_named():
     """Of seven images a half has four and the other three: no step has images of both."""
     run = of_policy(study(16, 4), "mine", "resnet8", "searched", 0)
     with pytest.raises(DasError, match=r"searches.quick.batch_size: is 4, but half the training set of mine has 3"):
-        BilevelSearch(run, images(7))
+        BilevelSearch(run, images(7), run.digest)
 
 
 def test_an_augmentation_whose_search_finds_no_batch_is_named():
@@ -81,9 +81,10 @@ def _faster():
 
 def test_a_rectangle_is_searched_trained_and_drawn():
     asked, wide = study([16, 24], 4), images(16, 16, 24)
-    policy, _, _ = BilevelSearch(of_policy(asked, "mine", "resnet8", "searched", 0), wide).find()
+    search = of_policy(asked, "mine", "resnet8", "searched", 0)
+    policy, _, _ = BilevelSearch(search, wide, search.digest).find()
     run = of_method(asked, "mine", "resnet8", "das", 0)
-    fitted = fit(run, wide, policy, resume_state(run, wide, policy))
+    fitted = fit(run, wide, policy, resume_state(run, run.digest))
     pictures = torch.rand(2, 3, 16, 24)
     assert fitted.model(pictures).shape == (2, 2)
     assert fitted.model.video(pictures).shape[-2:] == (16, 24)
@@ -104,7 +105,7 @@ def test_a_rectangle_is_searched_trained_and_drawn():
 def test_competitors_take_rectangles(augmentation):
     run = of_method(study([16, 24], 4, [augmentation]), "mine", "resnet8", "baseline", 0)
     wide = images(8, 16, 24)
-    fitted = fit(run, wide, None, resume_state(run, wide, None))
+    fitted = fit(run, wide, None, resume_state(run, run.digest))
     assert fitted.model(torch.rand(2, 3, 16, 24)).shape == (2, 2)
 
 

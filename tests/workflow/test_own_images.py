@@ -1,6 +1,7 @@
 """A user's own folder of images: searched, trained and used from Python, without code of the user's."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -61,3 +62,35 @@ def test_a_damaged_image_is_named(project):
     assert done.returncode == 1
     assert "c/7.png" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_images_that_are_added_have_everything_made_again(project):
+    """Also where a natural place for images is: under data/raw, where published sets are fetched to."""
+    (project / "data/raw").mkdir(parents=True)
+    (project / "photos").rename(project / "data/raw/mine")
+    for name in ("Snakefile", "workflow", "profiles", "params.yaml"):
+        (project / name).symlink_to(ROOT / name)
+    number = "results/numbers/mine/mine/resnet8/baseline/seed0.json"
+    root = project / "data/raw/mine"
+    study = (
+        STUDY.format(root="data/raw/mine").replace("[baseline, das]", "[baseline]").replace("epochs: 8", "epochs: 1")
+    )
+    (project / "mine.yaml").write_text(study)
+
+    def planned(*arguments) -> str:
+        command = [Path(sys.executable).parent / "snakemake", "--cores", "1", number, *arguments, "--configfile"]
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        done = subprocess.run([*map(str, command), "mine.yaml"], cwd=project, env=os.environ | {"PATH": path},
+                              text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)  # fmt: skip
+        return done.stdout
+
+    made = planned()
+    assert (project / number).is_file(), made
+    assert "fetch" not in made
+    Image.fromarray(np.full((30, 30, 3), 7, np.uint8)).save(root / "a/new.png")
+    again = planned("-n")
+    assert f"{number}: was made from other images" in again
+    assert "describe mine" in again
+    assert "train baseline on mine" in again
+    root.rename(project / "elsewhere")
+    assert "root: data/raw/mine is not there; data set 'Mine'" in planned("-n")

@@ -51,7 +51,7 @@ def check(
 
     found = check(path, labels, test_fraction, sheet)
     print("\n".join([*found.lines, *(f"fault: {fault}" for fault in found.faults)]))
-    print(f"{len(found.faults)} faults")
+    print(f"{len(found.faults)} fault{'' if len(found.faults) == 1 else 's'}")
     raise typer.Exit(1 if found.faults else 0)
 
 

@@ -17,8 +17,10 @@ PLACE = RESULTS / "work" / "unpacked"
 
 
 def is_archive(path: Path) -> bool:
-    """Whether ``path`` is a file that `das.data.archives` reads."""
-    return path.is_file() and path.name.lower().endswith(SUFFIXES)
+    """Whether ``path`` is a file; DasError for one that `das.data.archives` does not read."""
+    if path.is_file() and not path.name.lower().endswith(SUFFIXES):
+        raise DasError(f"{path}: is no folder of images, and no archive of one ({', '.join(SUFFIXES)})")
+    return path.is_file()
 
 
 def folder_of(path: Path) -> Path:
