@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from das.errors import DasError
-from das.study import load_study, of_method, of_study
+from das.study import load_study, of_method, of_study, of_tuning
 
 ROOT = Path(__file__).parents[1]
 PARAMS = ROOT / "params.yaml"
@@ -104,6 +104,15 @@ def test_settings_of_a_number_change_exactly_with_what_it_depends_on(tmp_path):
     assert before == after
     after = digests(layered(tmp_path, "recipes: {quick: {lr: 0.5}}"))
     assert all(before[key] != after[key] for key in before)
+
+
+def test_keys_that_came_later_change_no_digest_until_they_ask_for_something():
+    """The digest of a tuning of config/competitors.yaml, as it was at commit b758033."""
+    study = load_study([PARAMS, ROOT / "config/competitors.yaml"])
+    run = of_tuning(study, "fashion_mnist", "resnet8", "cutmix")
+    assert run.digest == "b3b768afe5fe8bc6"
+    asked = study.model_copy(update={"tuning": study.tuning.model_copy(update={"tests": 2})})
+    assert of_tuning(asked, "fashion_mnist", "resnet8", "cutmix").digest != run.digest
 
 
 def test_seeds_take_turns_in_the_splits_of_a_data_set(tmp_path):

@@ -1,5 +1,6 @@
 """Recorded results: put back where they are the study's, named where not, and safe against edits and merges."""
 
+import hashlib
 import shutil
 import subprocess
 from pathlib import Path
@@ -108,7 +109,7 @@ def test_what_was_recorded_with_other_settings_is_named_and_not_used(fresh):
     assert len(list(Path("results").rglob("policies/**/*.yaml"))) == 2  # a random policy depends on no recipe
 
 
-@pytest.mark.parametrize("change", [("0.", "1."), ("training,few", "training,few2"), ("eN", "eM")])
+@pytest.mark.parametrize("change", [("0.", "1."), ("training,few", "training,few2"), (",eN", ",eM")])
 def test_an_edited_line_is_named_and_not_used(fresh, change, capsys):
     text = lines()
     place = next(i for i, line in enumerate(text) if line.startswith("training,few,resnet8,baseline,0"))
@@ -120,6 +121,21 @@ def test_an_edited_line_is_named_and_not_used(fresh, change, capsys):
     assert made.to_dict() == {
         ("baseline", 0): False, ("baseline", 1): True, ("random", 0): True, ("random", 1): True
     }  # fmt: skip
+
+
+def test_a_line_with_other_files_is_named_and_not_used(fresh):
+    text = lines()
+    place, other = (
+        next(i for i, line in enumerate(text) if line.startswith(f"{kind},few,resnet8,"))
+        for kind in ("training", "policy")
+    )
+    cells = dict(zip(recorded.COLUMNS, text[place].split(","), strict=True))
+    cells["content"] = text[other].split(",")[9]
+    row = list(cells.values())[:-1]
+    text[place] = ",".join([*row, hashlib.sha256("\n".join(row).encode()).hexdigest()]) + "\n"
+    rewrite(text)
+    (said,) = recorded.place(load_study(FILES))
+    assert "its line holds other files than such a run has; it is made where it is needed" in said
 
 
 def test_a_policy_that_is_another_one_takes_its_numbers_with_it(fresh):

@@ -115,7 +115,20 @@ def number_again(wildcards):
     return AGAIN.get(str(method_run(wildcards).main), [])
 
 
+def run_of(wildcards):
+    if "method" not in wildcards.keys():
+        return policy_run(wildcards)
+    if "seed" in wildcards.keys():
+        return method_run(wildcards)
+    return of_tuning(STUDY, wildcards.dataset, wildcards.backbone, wildcards.method)
+
+
 def data_files(wildcards):
+    """What a run reads of its data set; nothing where the run was put back from recorded results: images that are
+    fetched or measured for another run must not set it off."""
+    run = run_of(wildcards)
+    if str(run.main) not in AGAIN and recorded.put_back(run):
+        return []
     return [*data_mark(wildcards), card(wildcards)]
 
 

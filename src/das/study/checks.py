@@ -212,23 +212,19 @@ def _tuning(study: Study) -> Iterator[str]:
         if not study.tuning.recipe and not study.tuning.grids:
             yield "tuning: tries nothing; should have recipe or grids"
     for method, grid in (study.tuning.grids if study.tuning else {}).items():
+        key = f"tuning.grids.{method}"
         if method not in study.methods:
-            yield f"tuning.grids.{method}: is no method; methods defines {', '.join(sorted(study.methods))}"
+            yield f"{key}: is no method; methods defines {', '.join(sorted(study.methods))}"
             continue
-        used = {entry.name: options for entry, options in map(read, study.methods[method].augment)}
+        recipe = study.recipes[study.datasets[study.study.datasets[0]].recipe]
         for path, values in grid.items():
-            key = f"tuning.grids.{method}.{path}"
-            name, _, parameter = path.partition(".")
-            if name not in used:
-                yield f"{key}: method {method!r} has no such augmentation; it has {', '.join(used) or 'none'}"
-            elif not values:
-                yield f"{key}: is empty; should list values"
-            else:
-                for value in values:
-                    try:
-                        read({name: used[name] | {parameter: value}})
-                    except DasError as problem:
-                        yield f"tuning.grids.{method}: {problem}"
+            if not values:
+                yield f"{key}.{path}: is empty; should list values"
+            for value in values:
+                try:
+                    tuning.apply({path: value}, recipe, study.methods[method])
+                except DasError as problem:
+                    yield f"{key}.{problem}"
 
 
 def _tuned(study: Study) -> Iterator[str]:

@@ -20,7 +20,7 @@ from typing import Any
 
 from das.errors import DasError
 from das.files import publish, read_json
-from das.seals import read_sealed, sealed
+from das.seals import SEAL, read_sealed, sealed
 from das.study import results
 from das.study.runs import MethodRun, Run
 from das.study.schema import Study
@@ -99,6 +99,11 @@ def place(study: Study) -> list[str]:
     return [*([f"{said}: {', '.join(run.place for run in others)}"] if others else []), *unfit]
 
 
+def put_back(run: Run) -> bool:
+    """Whether the run's files were put in their places by `place`."""
+    return run.record.exists() and MARK in read_sealed(run.record)
+
+
 def read(path: Path) -> Iterator[Line]:
     """The lines of a file of recorded results; one that was changed is named and left out."""
     if not path.exists():
@@ -145,14 +150,19 @@ def _seal(cells: list[str]) -> str:
 
 def _put(run: Run, line: Line, path: Path, look: Look) -> str | None:
     """Write the run's files and record; take them away again, and say why, where they cannot stand for the run."""
-    texts = line.files()
-    record = json.loads(texts.pop(RECORD))
-    del record["seal"]
-    record["run"]["study"] = run.study
-    for role, file in _small(run).items():
-        publish(file, texts[role])
+    small = _small(run)
+    try:
+        texts = line.files()
+        record = json.loads(texts.pop(RECORD))
+        del record[SEAL]
+        record["run"]["study"] = run.study
+        contents = {file: texts[role] for role, file in small.items()}
+    except (ValueError, KeyError, TypeError, AttributeError, zlib.error):
+        return "its line holds other files than such a run has"
+    for file, text in contents.items():
+        publish(file, text)
     publish(run.record, sealed(record | {MARK: {"file": path.as_posix(), "line": line.cells["sha256"][:16]}}))
     if why := results.fault(run, look):
-        for file in (*_small(run).values(), run.record):
+        for file in (*small.values(), run.record):
             file.unlink()
     return why

@@ -1,7 +1,8 @@
 """The sections of a study: every key that params.yaml and the files layered over it may hold, and its limits.
 
 Sections are frozen. Fields that say where something lies or how it is called (`LABELS`) do not change what is computed
-and are no part of a run's settings.
+and are no part of a run's settings. Fields that came later (`LATER`) are part of them only where they ask for
+something, so that what was finished before them still stands.
 """
 
 from collections.abc import Iterator
@@ -31,10 +32,12 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     LABELS: ClassVar[frozenset[str]] = frozenset()
+    LATER: ClassVar[frozenset[str]] = frozenset()
 
     def settings(self) -> dict[str, Any]:
         """What of this section a result depends on."""
-        return self.model_dump(exclude=set(self.LABELS))
+        neutral = {key for key in self.LATER if getattr(self, key) == type(self).model_fields[key].default}
+        return self.model_dump(exclude={*self.LABELS, *neutral})
 
 
 class Grid(Section):
@@ -115,6 +118,7 @@ class Dataset(Section):
     """A data set: where its images come from and how networks are trained on them."""
 
     LABELS = frozenset({"title", "root", "sources", "recipe", "splits"})
+    LATER = frozenset({"planted"})
 
     title: str = Field(description="as tables and figures call it")
     reader: str = Field(description="a reader of the package or one of your own")
@@ -288,6 +292,8 @@ class Search(Section):
     removal of each operation costs (``perturbation``, darts-pt), or off held-out losses (``tournament``).
     """
 
+    LATER = frozenset({"smooth"})
+
     epochs: NonNegativeInt = Field(description="passes over the halves")
     batch_size: AtLeast2 = Field(description="images of each half in a step")
     relaxation: str = Field("mixture", description="what a step sees of the cell")
@@ -365,6 +371,7 @@ class Method(Section):
         {"title", "policy", "weights_of", "equal_compute_to", "tuned"}
         | {"backbone", "epochs_share", "ensemble_of", "averaging"}
     )
+    LATER = frozenset({"copies", "held_out"})
 
     title: str = Field(description="as tables and figures call it")
     policy: Name | None = Field(None, description="a name from `policies`; null: one untouched frame")
@@ -384,7 +391,7 @@ class Method(Section):
     ensemble_of: Ensemble | None = Field(None, description="average several networks' probabilities; no training")
 
     tuned: dict[Name, dict[Name, dict[str, Any]]] = Field(
-        {}, description="data set: {backbone: {path: value}}, as tuning chose it; paths as in `tuning`"
+        {}, description="data set: {backbone: {path: value}}, as tuning chose it; paths as in `tuning.grids`"
     )
 
     @property
@@ -412,13 +419,17 @@ class Tuning(Section):
     """How settings are chosen (das.engine.tune): by training on part of the training set and scoring on the rest, with
     the same number of trials for every method, never on the test set."""
 
+    LATER = frozenset({"recipe", "halving", "tests", "test_every"})
+
     trials: Count = Field(description="of each method; all of its grid where that alone is asked for and has fewer")
     fraction: Part = Field(0.2, description="of the training set that is held out; of splits, each class's last images")
     seed: NonNegativeInt = Field(0, description="of the held-out part and of the trials")
     recipe: dict[str, list[Any] | Range] = Field(
         {}, description="key of the recipe: [values] or a range; tried with every method that trains"
     )
-    grids: dict[Name, dict[str, list[Any]]] = Field({}, description="method: {augmentation.parameter: [values]}")
+    grids: dict[Name, dict[str, list[Any]]] = Field(
+        {}, description="method: {AUGMENTATION.OPTION or recipe.KEY: [values]}"
+    )
     halving: Halving | None = Field(None, description="null: every trial trains for all its epochs")
     tests: Count = Field(1, description="a trial's score is the mean of so many tests, its last ones")
     test_every: Count | None = Field(None, description="epochs between a trial's tests; null: the recipe's")
