@@ -209,7 +209,10 @@ def test_a_split_that_takes_the_last_image_of_a_class_is_refused():
         ({"test_every": 3}, r"first rung ends after 2 of 8 epochs, before a test \(every 3\)"),
         ({"recipe": {"lr": {"low": 0.1, "high": 0.01}}}, r"tuning.recipe.lr: is 0.1 to 0.01; low should be below high"),
         ({"recipe": {"rate": [0.1]}}, r"tuning.recipe.rate: unknown key; allowed here: epochs, batch_size"),
-        ({"recipe": {"batch_size": {"low": 10, "high": 50}}}, r"tuning.recipe.batch_size: is 10.0; should be a whole number"),
+        (
+            {"recipe": {"batch_size": {"low": 10, "high": 50}}},
+            r"tuning.recipe.batch_size: is 10.0; should be a whole number",
+        ),
         ({"recipe": {"lr": []}}, r"tuning.recipe.lr: is empty"),
         ({"recipe": {}}, r"tuning: tries nothing"),
     ],

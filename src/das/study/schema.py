@@ -118,6 +118,7 @@ class Dataset(Section):
     """A data set: where its images come from and how networks are trained on them."""
 
     LABELS = frozenset({"title", "root", "sources", "recipe", "splits"})
+    LATER = frozenset({"planted"})
 
     title: str = Field(description="as tables and figures call it")
     reader: str = Field(description="a reader of the package or one of your own")
@@ -295,6 +296,8 @@ class Search(Section):
     removal of each operation costs (``perturbation``, darts-pt), or off held-out losses (``tournament``).
     """
 
+    LATER = frozenset({"smooth"})
+
     epochs: NonNegativeInt = Field(description="passes over the halves")
     batch_size: AtLeast2 = Field(description="images of each half in a step")
     relaxation: str = Field("mixture", description="what a step sees of the cell")
@@ -372,6 +375,7 @@ class Method(Section):
         {"title", "policy", "weights_of", "equal_compute_to", "tuned"}
         | {"backbone", "epochs_share", "ensemble_of", "averaging"}
     )
+    LATER = frozenset({"copies", "held_out"})
 
     title: str = Field(description="as tables and figures call it")
     policy: Name | None = Field(None, description="a name from `policies`; null: one untouched frame")
