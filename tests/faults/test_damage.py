@@ -60,7 +60,7 @@ def place_of(project, file: str) -> tuple[Path, bytes]:
         "weights": (das.checkpoint, baseline.checkpoint),
         "policy": (search.main, search.files["halves"]),
         "search history": (search.files["history"], search.files["halves"]),
-        "data set's card": (card_path("tiny", "few"), search.record),
+        "data set's card": (card_path(project.study, "few", 0), search.record),
         "trials": (tuning.main, tuning.files["split"]),
         "a table": (Path("results/tables/tiny/accuracy.md"), Path("results/tables/tiny/search.md")),
     }
@@ -71,7 +71,7 @@ def place_of(project, file: str) -> tuple[Path, bytes]:
 def remade(project) -> list[str]:
     """What Snakemake would run, run: the commands' output."""
     said = []
-    if not card_path("tiny", "few").exists():
+    if not card_path(project.study, "few", 0).exists():
         said.append(project.must("describe", "few"))
     for run in results.everything(project.study):
         if not run.main.exists():
@@ -90,7 +90,7 @@ def test_damage_is_named_and_made_good(project, file, kind):
     in_place(path, damaged)
     unfit = project.as_snakemake_starts()
     named = any(str(path) in f"{where} {why}" for where, why in unfit.items())
-    if (card := card_path("tiny", "few")) in unfit:
+    if (card := card_path(project.study, "few", 0)) in unfit:
         card.unlink()
     said = "\n".join(remade(project)) if unfit else ""
     if project.bytes() != project.whole:

@@ -22,6 +22,7 @@ def resized(place: Path, kib: int) -> None:
 @pytest.fixture
 def disk(project, tmp_path):
     """A disk of its own in memory with the project's results; skips who may not mount one."""
+    project.tables_anew()
     place = tmp_path / "disk"
     place.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "none", place], capture_output=True)
@@ -78,6 +79,7 @@ def test_a_disk_that_fills_up(project, disk, work):
 
 @pytest.mark.parametrize("work", COMMANDS)
 def test_a_disk_that_is_full_from_the_nth_file_on(project, work):
+    project.tables_anew()
     for files in FILES:
         prepared(project, project.folder, work)
         project.start(*COMMANDS[work], full=files)

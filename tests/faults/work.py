@@ -75,7 +75,7 @@ class Project:
     def bytes(self) -> dict[Path, bytes]:
         """What must be the same after any mishap: all results and tables. Records tell of times."""
         works = ("search", "baseline", "training", "tuning", "evaluation", "tables")
-        paths = [card_path("tiny", "few"), *(path for work in works for path in self.outputs(work))]
+        paths = [card_path(self.study, "few", 0), *(path for work in works for path in self.outputs(work))]
         return {path: path.read_bytes() for path in paths if ".run." not in path.name and "made_from" not in path.name}
 
     def start(self, *argv: str, cwd: Path | None = None, full: int | None = None) -> int:

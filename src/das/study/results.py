@@ -180,7 +180,7 @@ def fault(run: Run, look: Look | None = None, only: str | None = None) -> str | 
     except (KeyError, TypeError):
         return f"{run.record} is no record of this kind of run"
     if made_by != {"kind": run.kind, **run.identity}:
-        return f"belongs to another run ({', '.join(map(str, made_by.values()))})"
+        return f"{run.record} belongs to another run ({', '.join(map(str, made_by.values()))})"
     if digests.get("settings") != run.digest:
         return "was made with other settings"
     for role, path in run.files.items():
