@@ -94,7 +94,8 @@ class DasModel(nn.Module):
         """
         self.check(images)
         videos = (to_video or self.video)(images)
-        return self.network(self.normalize(videos), videos.shape[1])
+        frames = {"frames": videos.shape[1]} if self.architecture.views else {}
+        return self.network(self.normalize(videos), **frames)
 
     def check(self, images: Tensor) -> None:
         """Raise DasError for images of another shape or type, or of pixels that are not in [0, 1].
