@@ -41,7 +41,7 @@ RECORD, WORK, BACKBONE = Path("docs/policy_benchmark"), Path("results/recorded_b
 def search(study: Study, dataset: str, policy: str, seed: int) -> tuple[Policy, dict]:
     """The policy that a search on all training images chooses; its scores of the bank, its verdict and cost."""
     run = of_policy(study, dataset, BACKBONE, policy, seed)
-    searched = BilevelSearch(run, data.of_study(study, dataset))
+    searched = BilevelSearch(run, data.of_study(study, dataset), run.digest)
     found, history, record = searched.find()
     searched.resume.discard()
     scores = {name: score(searched, candidate) for name, candidate in bank(study).items()}

@@ -29,7 +29,8 @@ def trained(settings, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     tiny = settings["datasets"]["tiny"]
     images = data.load(tiny["reader"], root=tiny["root"], options=tiny["options"])
-    search = BilevelSearch(of_policy(check(settings, "test"), "tiny", "tiny", "perturbation", 0), images)
+    run = of_policy(check(settings, "test"), "tiny", "tiny", "perturbation", 0)
+    search = BilevelSearch(run, images, run.digest)
     for epoch in (epochs := Epochs("test", search.settings.epochs, 0)):
         search._epoch(epoch, epochs)
     return search
