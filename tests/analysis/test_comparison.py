@@ -204,7 +204,7 @@ def test_everything_is_written_and_what_was_not_run_says_so(made, tmp_path):
     write_tables(made, tmp_path / "tables")
     names = {path.name for path in (tmp_path / "tables").iterdir()}
     assert names == {
-        f"{t}.{s}" for t in ("accuracy", "published", "search", "search_cost") for s in ("csv", "md", "tex")
+        f"{t}.{s}" for t in ("accuracy", "cost", "published", "search", "search_cost") for s in ("csv", "md", "tex")
     }
     assert "2 of 3" in (tmp_path / "tables" / "accuracy.md").read_text()
     for number in of_study(made):

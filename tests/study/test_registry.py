@@ -128,3 +128,10 @@ def test_options_are_checked_by_their_types_and_named_where_they_stand():
     entry = Entry("reader", "x", "a:b", options=lookup("reader", "folder").options)
     with pytest.raises(DasError, match=r"datasets\.mine\.options\.size: is 0; should be a whole number of pixels"):
         entry.check({"size": 0}, "datasets.mine.options")
+
+
+def test_names_of_one_target_keep_their_own_options():
+    assert lookup("network", "resnet18").check({})["attention"] is None
+    assert lookup("network", "resnet50").check({"stem": "deep"})["stem"] == "deep"
+    with pytest.raises(DasError, match=r"resnet18\.stem"):
+        lookup("network", "resnet18").check({"stem": "deep"})

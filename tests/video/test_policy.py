@@ -86,7 +86,7 @@ FIRST = ("nodes", 0, "edges", 0)
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("frames: [", r"line 1: "),
+        ("frames: [", r"line \d: "),
         ("frames: 4\n", "format: .*format: das-policy"),
         ("- a\n", "format: "),
         (changed("version", value=2), "version: 2 cannot be read here; this release reads 1"),

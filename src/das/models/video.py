@@ -77,7 +77,7 @@ class VideoModel(FrameNetwork):
 
     def frame_logits(self, videos: Tensor, frames: int | None = None) -> Tensor:
         """Videos (B, T, C, H, W) -> logits of each frame (B, T, K); ``frames`` and errors as in ``forward``."""
-        return self.read(videos, self.frames if frames is None else frames).unflatten(0, (len(videos), -1))
+        return self.read(videos, self.frames if frames is None else frames).unflatten(0, (videos.shape[0], -1))
 
 
 class TiledModel(VideoModel):
@@ -97,7 +97,7 @@ def tiled(videos: Tensor) -> Tensor:
     frames = videos.shape[1]
     columns = math.isqrt(frames - 1) + 1
     rows = -(-frames // columns)
-    empty = videos.new_zeros(len(videos), rows * columns - frames, *videos.shape[2:])
+    empty = videos.new_zeros(videos.shape[0], rows * columns - frames, *videos.shape[2:])
     grid = torch.cat([videos, empty], 1).unflatten(1, (rows, columns))
     return grid.permute(0, 3, 1, 4, 2, 5).flatten(4, 5).flatten(2, 3)
 

@@ -250,7 +250,7 @@ _models: dict[tuple[str, str], type[BaseModel]] = {}
 
 
 def _options_model(entry: Entry) -> type[BaseModel]:
-    key = (entry.kind, entry.target)
+    key = (entry.kind, entry.name)
     if key not in _models:
         fields: dict[str, Any] = {name: (option.type, option.default) for name, option in entry.options.items()}
         _models[key] = create_model(
