@@ -131,7 +131,7 @@ def test_options_are_checked_by_their_types_and_named_where_they_stand():
 
 
 def test_names_of_one_target_keep_their_own_options():
-    assert lookup("network", "resnet18").check({})["attention"] is None
-    assert lookup("network", "resnet50").check({"stem": "deep"})["stem"] == "deep"
+    assert lookup("network", "resnet18").check({}) == {}
+    assert lookup("network", "resnet50").check({"stem": "deep"}) == {"stem": "deep"}
     with pytest.raises(DasError, match=r"resnet18\.stem"):
         lookup("network", "resnet18").check({"stem": "deep"})
