@@ -1,5 +1,6 @@
 """A study that `das new` writes: valid as it is, and as its own comments say."""
 
+import shutil
 from itertools import product
 from pathlib import Path
 
@@ -36,6 +37,7 @@ def test_what_is_written_is_valid_and_keeps_to_its_rules(tmp_path, reader, train
     assert (recipe.validation is None) == (train < 1000)
     assert (recipe.optimizer == "adamw") == (train < 5000 or pretrained)
     assert f"# {steps} steps" in text
+    assert "rest on a few measurements of one data set" in text
 
 
 @pytest.fixture
@@ -62,15 +64,20 @@ def test_the_command_looks_at_the_folder(project, capsys):
         new("mine", project / "photos")
 
 
-def test_pairs_are_known_by_their_folders(project):
-    for split, kind, number in product(("train", "test"), ("images", "masks"), range(4)):
-        Path("pairs", split, kind).mkdir(parents=True, exist_ok=True)
-        Image.fromarray(np.zeros((64, 64), dtype=np.uint8)).save(f"pairs/{split}/{kind}/{number}.png")
+@pytest.mark.parametrize(
+    ("parts", "kinds"), [("Train Test", "images masks"), (".", "images masks"), (".", "Images Masks")]
+)
+@pytest.mark.parametrize("archived", [False, True])
+def test_pairs_are_known_by_their_folders(project, parts, kinds, archived):
+    for part, kind, number in product(parts.split(), kinds.split(), range(6)):
+        Path("pairs", part, kind).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((64, 64), number % 2, dtype=np.uint8)).save(f"pairs/{part}/{kind}/{number}.png")
     Path("pairs/classes.txt").write_text("sky\nearth\n")
-    new("land", project / "pairs", project / "elsewhere.yaml")
+    root = Path(shutil.make_archive("packed", "zip", "pairs")) if archived else Path("pairs")
+    new("land", project / root, project / "elsewhere.yaml")
     study = load_study(["params.yaml", "elsewhere.yaml"])
     assert study.task == "segmentation"
-    assert study.recipes["land"].batch_size == 2
+    assert study.recipes["land"].batch_size in (2, 3)
 
 
 def test_what_cannot_be_a_study_leaves_no_file(project):

@@ -19,7 +19,8 @@ Batch = Annotated[int, typer.Option(min=1, help="Pictures in a step of the netwo
 def new(
     name: Annotated[str, typer.Argument(help="Of the study: small letters, digits and _.")],
     folder: Annotated[
-        Path, typer.Argument(callback=from_here, help='A folder a class, or "train/images" beside "train/masks".')
+        Path,
+        typer.Argument(callback=from_here, help="A folder a class, or images/ beside masks/; or an archive of it."),
     ],
     output: Annotated[Path | None, typer.Option(callback=from_here, help="The study file; NAME.yaml.")] = None,
 ):

@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from das import data
+from das.data import paired, unpacked
 from das.data.sets import FileSet
 from das.errors import DasError
 from das.study.new import PRETRAINED, Found
@@ -17,9 +18,9 @@ PATIENCE_S = 3  # for an answer about weights
 
 
 def examine(root: Path) -> Found:
-    """Look at ``root``: a folder a class, or images beside masks (`train/images`), as the readers `folder` and `pairs`
-    read them. Raises DasError where they cannot."""
-    reader = "pairs" if (root / "train/images").is_dir() else "folder"
+    """Look at ``root``, a folder or an archive: a folder a class, or images beside masks, as the readers `folder` and
+    `pairs` read them. Raises DasError where they cannot."""
+    reader = "pairs" if paired.is_paired(unpacked.folder_of(root)) else "folder"
     dataset = data.load(reader, root=root, options={"stream": True} if reader == "folder" else {})
     train, test = dataset.train, dataset.test
     assert isinstance(train, FileSet)

@@ -64,7 +64,9 @@ def pairs(root: Path, ending: str = "") -> Pairs:
 
 def is_paired(root: Path) -> bool:
     """Whether a folder is laid out as images beside masks."""
-    folders = [folder for folder in visible(root) if folder.name.lower() in PARTS] if root.is_dir() else []
+    if not root.is_dir():
+        return False
+    folders = [folder for folder in visible(root) if folder.name.lower() in PARTS]
     return any({"images", "masks"} <= {inside.name.lower() for inside in visible(f)} for f in (root, *folders))
 
 
