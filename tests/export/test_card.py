@@ -77,15 +77,19 @@ def test_what_was_not_measured_says_so(make_model, origin):
 def test_the_cards_code_predicts(make_model, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (50, 40, 3), dtype=np.uint8))
-    picture.save("photo.jpg")
+    turned = Image.Exif()
+    turned[0x0112] = 6  # stored a quarter turn counterclockwise
+    picture.save("photo.jpg", exif=turned)
     model = make_model(fusion="tsm")
-    pixels = np.asarray(ImageOps.fit(Image.open("photo.jpg"), (32, 32), Image.Resampling.BILINEAR), np.float32) / 255
+    upright = Image.open("photo.jpg").transpose(Image.Transpose.ROTATE_270)
+    pixels = np.asarray(ImageOps.fit(upright, (32, 32), Image.Resampling.BILINEAR), np.float32) / 255
     images = torch.from_numpy(pixels).permute(2, 0, 1)[None].contiguous()
     export(model, tmp_path / "model.onnx", images)
     (code,) = re.findall(r"```python\n(.*?)```", card(model, **ARGUMENTS), re.S)
     said = io.StringIO()
     with contextlib.redirect_stdout(said):
-        exec(code, {})
+        exec(code, names := {})
+    np.testing.assert_array_equal(names["images"], images)
     with torch.no_grad():
         assert said.getvalue() == model.classes[int(model(images).argmax())] + "\n"
 
