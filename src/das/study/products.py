@@ -9,7 +9,7 @@ from das.files import publish
 from das.seals import read_sealed, sealed
 from das.study import registry
 from das.study.results import card_path, everything
-from das.study.runs import RESULTS, digest
+from das.study.runs import RESULTS, digest, searched_policies, searches_of
 from das.study.schema import Study
 from das.study.sources import Look
 
@@ -26,6 +26,25 @@ MADE = {
     ),
     "receptive_fields": ("figures", ("receptive_field_*",), ("search",)),
 }
+
+
+def tables_of(study: Study) -> list[str]:
+    """The names of the study's tables: its task's, and what planted nuisances ask for."""
+    planted = any(study.datasets[name].planted for name in study.study.datasets)
+    return [*registry.lookup("task", study.task).facts["tables"], *(["planted"] if planted else [])]
+
+
+def figures_of(study: Study) -> list[str]:
+    """The names of the study's figures but receptive fields and predictions: one shows the searches that read alpha,
+    one the tournaments, and a film strip each policy."""
+    rules = {study.searches[study.policies[name].search].selection for name in searched_policies(study)}
+    by_alpha = {registry.lookup("selection", rule).facts.get("reads_alpha", True) for rule in rules}
+    return [
+        *("accuracy", "compute", "curves"),
+        *(["alpha"] if True in by_alpha else []),
+        *(["tournaments"] if False in by_alpha else []),
+        *(f"film_strip_{run.dataset}_{run.backbone}_{run.name}_seed{run.seed}" for run in searches_of(study)),
+    ]
 
 
 def record_path(study: Study, kind: str) -> Path:
