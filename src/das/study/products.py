@@ -9,7 +9,7 @@ from das.files import publish
 from das.seals import read_sealed, sealed
 from das.study import registry
 from das.study.results import card_path, everything
-from das.study.runs import RESULTS, digest, searched_policies, searches_of
+from das.study.runs import RESULTS, SearchRun, digest, searches_of
 from das.study.schema import Study
 from das.study.sources import Look
 
@@ -37,7 +37,7 @@ def tables_of(study: Study) -> list[str]:
 def figures_of(study: Study) -> list[str]:
     """The names of the study's figures but receptive fields and predictions: one shows the searches that read alpha,
     one the tournaments, and a film strip each policy."""
-    rules = {study.searches[study.policies[name].search].selection for name in searched_policies(study)}
+    rules = {run.search.selection for run in searches_of(study) if isinstance(run, SearchRun)}
     by_alpha = {registry.lookup("selection", rule).facts.get("reads_alpha", True) for rule in rules}
     return [
         *("accuracy", "compute", "curves"),
