@@ -38,11 +38,10 @@ def figures_of(study: Study) -> list[str]:
     """The names of the study's figures but receptive fields and predictions: one shows the searches that read alpha,
     one the tournaments, and a film strip each policy."""
     rules = {run.search.selection for run in searches_of(study) if isinstance(run, SearchRun)}
-    by_alpha = {registry.lookup("selection", rule).facts.get("reads_alpha", True) for rule in rules}
+    shown = {registry.lookup("selection", rule).facts.get("figure", "alpha") for rule in rules}
     return [
         *("accuracy", "compute", "curves"),
-        *(["alpha"] if True in by_alpha else []),
-        *(["tournaments"] if False in by_alpha else []),
+        *sorted(shown),
         *(f"film_strip_{run.dataset}_{run.backbone}_{run.name}_seed{run.seed}" for run in searches_of(study)),
     ]
 
