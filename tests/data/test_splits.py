@@ -36,7 +36,7 @@ def test_the_identity_alone_decides():
 
 
 def test_members_of_a_class_are_drawn_from_all_of_it():
-    # Over many identities each example is held about as often as not: no place in the file is favoured.
+    # Over many identities each example is held about as often as not: no place in the file is favored.
     held = torch.zeros(len(LABELS))
     for seed in range(200):
         held[splits.halves(LABELS, seed)[1]] += 1

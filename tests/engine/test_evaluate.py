@@ -1,6 +1,5 @@
 """Evaluation, checkpoints and schedules, against slow or closed forms."""
 
-import io
 import math
 
 import pytest
@@ -8,7 +7,7 @@ import torch
 
 from das.data.crops import Center, Native, Whole
 from das.data.sets import ImageSet
-from das.engine.checkpoint import _seal, checkpoint, load_model, weights_digest
+from das.engine.checkpoint import checkpoint, load_model, weights_digest
 from das.engine.evaluate import evaluate
 from das.errors import DasError
 from das.study.schema import Architecture, Compute
@@ -103,16 +102,6 @@ def test_a_checkpoint_says_how_pictures_are_framed_and_classes_colored(tmp_path)
         assert [tuple(color) for color in loaded.colors] == model.colors
 
 
-def test_a_checkpoint_of_version_2_still_loads_without_a_framing(tmp_path):
-    content = torch.load(io.BytesIO(checkpoint(model_of(None, "none"))), weights_only=True)
-    content = {key: value for key, value in content.items() if key not in ("framing", "colors", "sha256")}
-    content["version"] = 2
-    torch.save(content | {"sha256": _seal(content)}, tmp_path / "old.pt")
-    loaded = load_model(tmp_path / "old.pt")
-    assert weights_digest(loaded) == weights_digest(model_of(None, "none"))
-    assert loaded.framing is None
-
-
 def test_equal_models_are_equal_bytes_under_any_file_name(tmp_path):
     for name in ("a.pt", "another_name.pt"):
         (tmp_path / name).write_bytes(checkpoint(model_of(None, "none")))
@@ -138,5 +127,5 @@ def test_bad_checkpoints_are_named(tmp_path):
     with pytest.raises(DasError, match=r"cut\.pt: is no checkpoint .* or was cut short"):
         load_model(tmp_path / "cut.pt")
     torch.save({"weights": {}}, tmp_path / "foreign.pt")
-    with pytest.raises(DasError, match=r"foreign\.pt: is no das-checkpoint of version 3"):
+    with pytest.raises(DasError, match=r"foreign\.pt: is no das-checkpoint of version 2"):
         load_model(tmp_path / "foreign.pt")

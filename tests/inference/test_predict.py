@@ -88,7 +88,7 @@ def test_paths_that_name_nothing_stop_before_the_work(model, tmp_path, monkeypat
 
 def test_a_checkpoint_that_knows_no_framing_is_named(model, photos):
     model.framing = None
-    with pytest.raises(DasError, match=r"does not say how its pictures were framed .* --afresh"):
+    with pytest.raises(DasError, match=r"does not say how its pictures were framed .* `framing`"):
         predict(model, [photos])
 
 

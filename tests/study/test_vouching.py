@@ -382,6 +382,14 @@ def test_tables_vouch_for_themselves(made):
     assert "were made from other results" in products.stale(made)[products.record_path(made, "tables")]
 
 
+def test_receptive_fields_stand_whatever_numbers_are_made_after_them(made):
+    """They read policies alone, and are drawn before the last number is there."""
+    with products.making(made, "receptive_fields") as folder:
+        folder.mkdir(parents=True, exist_ok=True)
+    of_method(made, "own", "small", "plain", 0).number.unlink()
+    assert products.stale(made) == {}
+
+
 def test_files_from_a_clock_ahead_are_as_old_as_now(made):
     """A day of it has Snakemake delete what is made from them, and take an edited one for up to date."""
     run = run_named(made, "plain")

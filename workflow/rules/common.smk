@@ -16,7 +16,6 @@ from das.study import (
     registry,
     results,
 )
-from das.study.runs import searched_policies, searches_of, tunings_of
 from das.study.sources import fetched
 
 STUDY_FILES = ["params.yaml", *workflow.config_settings.configfiles]
@@ -59,8 +58,6 @@ GPUS = 1 if STUDY.compute.device == "cuda" else 0
 MEMORY_MB = (
     2000  # a CPU-sized job; a profile's set-resources raises it for larger studies
 )
-POLICIES = {name: source.source == "search" for name, source in STUDY.policies.items()}
-METHODS = {name: not method.trains for name, method in STUDY.methods.items()}
 FETCHED = {name: data.folder for name, data in STUDY.datasets.items() if fetched(data)}
 DIGEST = results.digest(STUDY.model_dump())
 RUNS = of_study(STUDY)
@@ -93,43 +90,20 @@ def once_made(outputs, inputs):
     return found
 
 
-def method_run(wildcards):
-    where = (wildcards.dataset, wildcards.backbone)
-    return of_method(STUDY, *where, wildcards.method, wildcards.seed)
-
-
-def policy_run(wildcards):
-    where = (wildcards.dataset, wildcards.backbone)
-    return of_policy(STUDY, *where, wildcards.policy, wildcards.seed)
-
-
 def data_mark(wildcards):
     """What says that a data set which is fetched is there."""
     folder = FETCHED.get(wildcards.dataset)
     return [f"{folder}/prepared.json"] if folder else []
 
 
-def card(wildcards):
-    """Of the data set as a run reads it, which for a tuning the study names."""
-    seed = wildcards.get("seed", STUDY.tuning.seed if STUDY.tuning else 0)
-    return str(results.card_path(STUDY, wildcards.dataset, int(seed)))
-
-
-def card_again(wildcards):
-    path = f"results/data/{NAME}/{wildcards.dataset}{wildcards.split}.json"
-    return AGAIN.get(path, [])
-
-
-def product_again(kind):
-    return AGAIN.get(str(products.record_path(STUDY, kind)), [])
-
-
 def run_of(wildcards):
-    if "method" not in wildcards.keys():
-        return policy_run(wildcards)
+    """The search, training, test or tuning that a job's wildcards name."""
+    where = (STUDY, wildcards.dataset, wildcards.backbone)
+    if "policy" in wildcards.keys():
+        return of_policy(*where, wildcards.policy, wildcards.seed)
     if "seed" in wildcards.keys():
-        return method_run(wildcards)
-    return of_tuning(STUDY, wildcards.dataset, wildcards.backbone, wildcards.method)
+        return of_method(*where, wildcards.method, wildcards.seed)
+    return of_tuning(*where, wildcards.method)
 
 
 def run_again(wildcards):
@@ -137,7 +111,10 @@ def run_again(wildcards):
 
 
 def data_files(wildcards):
-    return [*data_mark(wildcards), card(wildcards)]
+    """The data set's mark, and its card as the run reads it, whose seed the study names for a tuning."""
+    seed = wildcards.get("seed", STUDY.tuning.seed if STUDY.tuning else 0)
+    card = str(results.card_path(STUDY, wildcards.dataset, int(seed)))
+    return [*data_mark(wildcards), card]
 
 
 def run_data(wildcards):
@@ -151,44 +128,3 @@ def run_data(wildcards):
 def read_files(wildcards):
     """The files of other runs that a run reads: its policy, other methods' weights."""
     return [str(path) for path in run_of(wildcards).read_files.values()]
-
-
-def data_of_the_grid():
-    return [
-        f"{FETCHED[name]}/prepared.json" for name in GRID.datasets if name in FETCHED
-    ]
-
-
-def searched():
-    return [str(run.main) for run in searches_of(STUDY)]
-
-
-def film_strips():
-    return [
-        f"film_strip_{run.dataset}_{run.backbone}_{run.policy}_seed{run.seed}"
-        for run in searches_of(STUDY)
-    ]
-
-
-def selections():
-    """One figure for the searches that read alpha, one for tournaments."""
-    rules_used = {
-        STUDY.searches[STUDY.policies[p].search].selection
-        for p in searched_policies(STUDY)
-    }
-    by_alpha = [
-        registry.lookup("selection", rule).facts.get("reads_alpha", True)
-        for rule in rules_used
-    ]
-    return [
-        *(["alpha"] if any(by_alpha) else []),
-        *(["tournaments"] if not all(by_alpha) else []),
-    ]
-
-
-PLANTED = any(STUDY.datasets[name].planted for name in GRID.datasets)
-TABLES = [
-    f"results/tables/{NAME}/{table}"
-    for table in [*TASK.facts["tables"], *(["planted"] if PLANTED else [])]
-]
-FIGURES = f"results/figures/{NAME}"

@@ -1,5 +1,6 @@
 """Numbers: one data set, backbone, method and seed, trained from scratch and tested after the last epoch."""
 
+METHODS = {name: not method.trains for name, method in STUDY.methods.items()}
 NUMBER = [
     f"results/numbers/{NAME}/{{dataset}}/{{backbone}}/{{method}}/seed{{seed}}{suffix}"
     for suffix in (".json", ".run.json")

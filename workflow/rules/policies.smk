@@ -1,5 +1,6 @@
 """Policies: searched ones, and the controls they are compared with."""
 
+POLICIES = {name: source.source == "search" for name, source in STUDY.policies.items()}
 POLICY = [
     f"results/policies/{NAME}/{{dataset}}/{{backbone}}/{{policy}}/seed{{seed}}{suffix}"
     for suffix in (".yaml", ".run.json")

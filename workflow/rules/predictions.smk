@@ -16,7 +16,7 @@ DRAWN = [
 
 
 def weights(wildcards):
-    return [str(method_run(wildcards).trained.checkpoint)]
+    return [str(run_of(wildcards).trained.checkpoint)]
 
 
 rule predictions:

@@ -1,17 +1,32 @@
 """Tables and figures: they read small JSON numbers and policies, and a few images to show things on."""
 
+from das.study.runs import searches_of
+
+TABLES = [f"results/tables/{NAME}/{table}" for table in products.tables_of(STUDY)]
+FIGURES = f"results/figures/{NAME}"
+DRAWINGS = [f"{FIGURES}/{figure}" for figure in products.figures_of(STUDY)]
 FIELDS = [
     f"receptive_field_{dataset}_{backbone}"
     for dataset in GRID.datasets
     for backbone in GRID.backbones
 ]
+SEARCHED_POLICIES = [str(run.main) for run in searches_of(STUDY)]
+IMAGES = [
+    ancient(f"{FETCHED[name]}/prepared.json")
+    for name in GRID.datasets
+    if name in FETCHED
+]
+
+
+def product_again(kind):
+    return AGAIN.get(str(products.record_path(STUDY, kind)), [])
 
 
 rule tables:
     """Write the study's tables as CSV, Markdown and LaTeX."""
     input:
         numbers=[str(run.number) for run in RUNS],
-        policies=searched(),
+        policies=SEARCHED_POLICIES,
         published=TASK.facts.get("published", []),
         again=product_again("tables"),
     output:
@@ -40,28 +55,16 @@ rule figures:
     """Draw the study's figures as PNG and PDF."""
     input:
         numbers=[str(run.number) for run in RUNS],
-        policies=searched(),
-        data=[ancient(path) for path in data_of_the_grid()],
+        policies=SEARCHED_POLICIES,
+        data=IMAGES,
         again=product_again("figures"),
     output:
         report(
-            expand(
-                f"{FIGURES}/{{figure}}.png",
-                figure=[
-                    "accuracy",
-                    "compute",
-                    "curves",
-                    *selections(),
-                    *film_strips(),
-                ],
-            ),
+            expand("{drawing}.png", drawing=DRAWINGS),
             caption="../report/figures.rst",
             category="Figures",
         ),
-        expand(
-            f"{FIGURES}/{{figure}}.pdf",
-            figure=["accuracy", "compute", "curves", *selections(), *film_strips()],
-        ),
+        expand("{drawing}.pdf", drawing=DRAWINGS),
         products.record_path(STUDY, "figures"),
     log:
         f"results/logs/figures/{NAME}.log",
@@ -80,8 +83,8 @@ rule figures:
 rule receptive_fields:
     """Draw where in the image a network looks through each kind of video, with the areas as CSV."""
     input:
-        policies=searched(),
-        data=[ancient(path) for path in data_of_the_grid()],
+        policies=SEARCHED_POLICIES,
+        data=IMAGES,
         again=product_again("receptive_fields"),
     output:
         report(

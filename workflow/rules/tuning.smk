@@ -1,5 +1,7 @@
 """Settings of methods, chosen on held-out training images (docs/protocol.md): `snakemake results/tuning`."""
 
+from das.study.runs import tunings_of
+
 TRIALS = [
     f"results/tuning/{NAME}/{{dataset}}/{{backbone}}/{{method}}{suffix}"
     for suffix in (".json", ".split.json", ".run.json")

@@ -233,12 +233,12 @@ def write_figures(study: Study, folder: Path, pictures: dict[str, Tensor]) -> No
     save_figure(accuracy_against_compute(study), folder / "compute")
     save_figure(training_curves(study), folder / "curves")
     found = results.searches(study)
-    by_tournament = [search for search in found if search["history"]["selection"]["rule"] == "tournament"]
-    by_alpha = [search for search in found if search not in by_tournament]
-    if by_alpha:
-        save_figure(alpha_over_time(by_alpha), folder / "alpha")
-    if by_tournament:
-        save_figure(tournaments(by_tournament), folder / "tournaments")
+    shown: dict[str, list[dict]] = {}
+    for search in found:
+        rule = lookup("selection", search["history"]["selection"]["rule"])
+        shown.setdefault(rule.facts.get("figure", "alpha"), []).append(search)
+    for name, searches in shown.items():
+        save_figure({"alpha": alpha_over_time, "tournaments": tournaments}[name](searches), folder / name)
     for search in found:
         name = f"film_strip_{search['dataset']}_{search['backbone']}_{search['policy']}_seed{search['seed']}"
         title = f"{search['policy']}, seed {search['seed']}: {study.datasets[search['dataset']].title}"

@@ -22,8 +22,7 @@ from das.tasks.classification import DasModel
 from das.video.policy import Policy
 
 FORMAT = "das-checkpoint"
-VERSION = 3
-READ = (2, 3)  # version 2 does not say how pictures were framed
+VERSION = 2
 
 
 def weights_digest(model: DasModel) -> str:
@@ -72,9 +71,9 @@ def load_model(path: str | Path, policy: Policy | None = None, consensus: str | 
             if name in content["weights"] and content["weights"][name].dtype != own.dtype:  # torch would convert it
                 raise DasError(f"weights: {name}: is {content['weights'][name].dtype}; should be {own.dtype}")
         model.network.load_state_dict(content["weights"])
-        if framing := content.get("framing"):
+        if framing := content["framing"]:
             model.framing = as_described(framing)
-        model.colors = content.get("colors")
+        model.colors = content["colors"]
     except ValidationError as error:
         where = ".".join(map(str, error.errors()[0]["loc"]))
         raise DasError(f"{path}: architecture.{where}: {wanted(error.errors()[0])}") from None
@@ -98,7 +97,7 @@ def _read(path: Path) -> dict[str, Any]:
     except Exception as error:  # torch raises nearly anything, and advises to trust what it refused
         reason = "holds more than weights" if isinstance(error, pickle.UnpicklingError) else type(error).__name__
         raise DasError(f"{path}: is damaged ({reason}); delete it and make it again") from None
-    if not isinstance(content, dict) or content.get("format") != FORMAT or content.get("version") not in READ:
+    if not isinstance(content, dict) or (content.get("format"), content.get("version")) != (FORMAT, VERSION):
         raise DasError(f"{path}: is no {FORMAT} of version {VERSION}; delete it and make it again")
     _check_shape(path, content)
     seal = content.pop("sha256", None)
@@ -114,7 +113,7 @@ def _read(path: Path) -> dict[str, Any]:
 def _check_shape(path: Path, content: dict[str, Any]) -> None:
     """Raise DasError naming what of a checkpoint is missing or of another kind."""
     for key, (fits, what) in _HOLDS.items():
-        if not fits(content.get(key)):
+        if key not in content or not fits(content[key]):
             raise DasError(f"{path}: {key}: is missing or not {what}; delete it and make it again")
     if len(content["mean"]) != len(content["std"]):
         raise DasError(f"{path}: mean and std: have {len(content['mean'])} and {len(content['std'])} channels")
@@ -143,6 +142,8 @@ _HOLDS = {
     "classes": (lambda value: _list_of(str, value), "a list of names"),
     "mean": (lambda value: _list_of(float, value) and all(map(math.isfinite, value)), "a list of numbers"),
     "std": (lambda value: _list_of(float, value) and all(0 < v < math.inf for v in value), "a list of numbers above 0"),
+    "framing": (lambda value: value is None or isinstance(value, dict), "a mapping or nothing"),
+    "colors": (lambda value: value is None or isinstance(value, list | tuple), "a list or nothing"),
     "weights": (_are_weights, "a mapping of names to tensors"),
 }
 

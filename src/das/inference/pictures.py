@@ -53,8 +53,8 @@ def framing_of(model: DasModel) -> Framing:
     """How the model's test framed pictures. Raises DasError where the checkpoint does not say."""
     if model.framing is None:
         raise DasError(
-            "the checkpoint does not say how its pictures were framed (it is of version 2, or its images were no "
-            "squares); make it again with `das train … --afresh`"
+            "the checkpoint does not say how its pictures were framed (it was trained on arrays); "
+            "set the model's `framing`"
         )
     return model.framing
 

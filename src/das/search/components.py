@@ -1,5 +1,6 @@
 """The relaxations and selections that searches name. Facts of a relaxation: ``learns``, whether alpha moves; of a
-selection: ``needs``, the settings it asks for; ``reads_alpha``; ``mixture``, whether it needs that relaxation."""
+selection: ``needs``, the settings it asks for; ``reads_alpha``; ``mixture``, whether it needs that relaxation; and
+``figure``, the one that shows its searches."""
 
 from das.study.registry import Entry
 
@@ -24,6 +25,6 @@ COMPONENTS = [
         "tournament",
         f"{_S}:tournament",
         "a knock-out of policies by held-out loss",
-        facts={"needs": ("tune_epochs", "entrants"), "reads_alpha": False},
+        facts={"needs": ("tune_epochs", "entrants"), "reads_alpha": False, "figure": "tournaments"},
     ),
 ]

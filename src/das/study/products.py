@@ -9,16 +9,41 @@ from das.files import publish
 from das.seals import read_sealed, sealed
 from das.study import registry
 from das.study.results import card_path, everything
-from das.study.runs import RESULTS, digest
+from das.study.runs import RESULTS, SearchRun, digest, searches_of
 from das.study.schema import Study
 from das.study.sources import Look
 
-#: What makes them: the folder below results/, and the names of the files that it writes there.
+RESULTS_OF_METHODS = ("search", "policy", "training", "evaluation")
+
+#: What makes them: the folder below results/, the names of the files that it writes there, and the kinds of run whose
+#: files it reads.
 MADE = {
-    "tables": ("tables", ("*.csv", "*.md", "*.tex")),
-    "figures": ("figures", ("accuracy.*", "compute.*", "curves.*", "alpha.*", "tournaments.*", "film_strip_*")),
-    "receptive_fields": ("figures", ("receptive_field_*",)),
+    "tables": ("tables", ("*.csv", "*.md", "*.tex"), RESULTS_OF_METHODS),
+    "figures": (
+        "figures",
+        ("accuracy.*", "compute.*", "curves.*", "alpha.*", "tournaments.*", "film_strip_*"),
+        RESULTS_OF_METHODS,
+    ),
+    "receptive_fields": ("figures", ("receptive_field_*",), ("search",)),
 }
+
+
+def tables_of(study: Study) -> list[str]:
+    """The names of the study's tables: its task's, and what planted nuisances ask for."""
+    planted = any(study.datasets[name].planted for name in study.study.datasets)
+    return [*registry.lookup("task", study.task).facts["tables"], *(["planted"] if planted else [])]
+
+
+def figures_of(study: Study) -> list[str]:
+    """The names of the study's figures but receptive fields and predictions: one shows the searches that read alpha,
+    one the tournaments, and a film strip each policy."""
+    rules = {run.search.selection for run in searches_of(study) if isinstance(run, SearchRun)}
+    shown = {registry.lookup("selection", rule).facts.get("figure", "alpha") for rule in rules}
+    return [
+        *("accuracy", "compute", "curves"),
+        *sorted(shown),
+        *(f"film_strip_{run.dataset}_{run.backbone}_{run.name}_seed{run.seed}" for run in searches_of(study)),
+    ]
 
 
 def record_path(study: Study, kind: str) -> Path:
@@ -31,7 +56,7 @@ def making(study: Study, kind: str) -> Iterator[Path]:
     """Yield the folder to write into; what is there afterwards is recorded with what it was made from."""
     path = record_path(study, kind)
     with Look(RESULTS / study.name) as look:
-        made_from = _state(study, look)
+        made_from = _state(study, kind, look)
         yield path.parent
         publish(path, sealed({"made_from": made_from, "files": _files(study, kind, look)}))
 
@@ -51,7 +76,7 @@ def _fault(study: Study, kind: str, path: Path, look: Look) -> str | None:
         record = read_sealed(path)
     except DasError as error:
         return str(error)
-    if record.get("made_from") != _state(study, look):
+    if record.get("made_from") != _state(study, kind, look):
         return f"the {kind.replace('_', ' ')} were made from other results"
     now = _files(study, kind, look)
     for name, content in record.get("files", {}).items():
@@ -60,9 +85,9 @@ def _fault(study: Study, kind: str, path: Path, look: Look) -> str | None:
     return None
 
 
-def _state(study: Study, look: Look) -> str:
-    """A hash of the study and of all that its tables and figures can read."""
-    runs = (run for run in everything(study) if run.kind != "tuning")
+def _state(study: Study, kind: str, look: Look) -> str:
+    """A hash of the study and of all that its tables, figures or receptive fields can read."""
+    runs = (run for run in everything(study) if run.kind in MADE[kind][2])
     files = [
         path for run in runs for role, path in (*run.files.items(), ("record", run.record)) if role != "checkpoint"
     ]
@@ -74,6 +99,6 @@ def _state(study: Study, look: Look) -> str:
 
 
 def _files(study: Study, kind: str, look: Look) -> dict[str, str]:
-    folder, patterns = MADE[kind]
+    folder, patterns, _ = MADE[kind]
     place = RESULTS / folder / study.name
     return {path.name: look.hash(path) for pattern in patterns for path in sorted(place.glob(pattern))}

@@ -1,4 +1,4 @@
-"""Tiny-ImageNet from its official zip: 200 classes, 64 x 64. Its labelled validation images are the test set."""
+"""Tiny-ImageNet from its official zip: 200 classes, 64 x 64. Its labeled validation images are the test set."""
 
 from pathlib import Path
 
