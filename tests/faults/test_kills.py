@@ -85,7 +85,7 @@ def test_an_interrupt_is_one_line(project):
     os.kill(process, signal.SIGINT)
     assert project.end() == 130
     assert project.log.read_text().splitlines()[-1] == (
-        "das: interrupted; the same command continues from the last whole epoch"
+        "das: interrupted; the same command continues a search or training from its last whole epoch"
     )
     project.must(*COMMANDS["training"])
     assert project.bytes() == project.whole

@@ -68,7 +68,8 @@ class Project:
 
     def outputs(self, work: str) -> list[Path]:
         if work == "tables":
-            return sorted(products.record_path(self.study, "tables").parent.iterdir())
+            there = products.record_path(self.study, "tables").parent.iterdir()
+            return sorted(path for path in there if path.suffix != ".part")  # what a kill left is tidied an hour later
         run = self.run_of(work)
         return [*run.files.values(), run.record]
 

@@ -1,5 +1,6 @@
 """Unpack archives whose members may mean harm."""
 
+import errno
 import gzip
 import shutil
 import tarfile
@@ -51,7 +52,7 @@ def members(path: Path, wanted: Callable[[str], bool] = lambda name: True) -> It
     except DasError:
         raise
     except Exception as error:  # a damaged archive can raise nearly anything
-        if isinstance(error, OSError) and error.errno:
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):  # EINVAL: told to read before 0
             raise DasError(f"{path}: cannot be read ({error.strerror})") from None
         reason = str(error) or type(error).__name__
         raise DasError(f"{path}: damaged archive ({reason}); delete it and fetch again") from error
