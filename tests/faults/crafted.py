@@ -132,7 +132,7 @@ def changed(**keys: Any) -> Callable[[], bytes]:
     def make() -> bytes:
         content = torch.load(io.BytesIO(checkpoint(model())), weights_only=True)
         del content["sha256"]
-        content = {key: value for key, value in {**content, **keys}.items() if value is not None}
+        content = {key: value for key, value in {**content, **keys}.items() if keys.get(key, True) is not None}
         try:
             seal = _seal(content)
         except Exception:
