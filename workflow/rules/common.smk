@@ -106,8 +106,9 @@ def run_of(wildcards):
     return of_tuning(*where, wildcards.method)
 
 
-def run_again(wildcards):
-    return AGAIN.get(str(run_of(wildcards).main), [])
+def again(output):
+    """The newer file that has ``output`` made again, where it cannot stand."""
+    return lambda wildcards: AGAIN.get(output.format(**dict(wildcards.items())), [])
 
 
 def data_files(wildcards):

@@ -26,15 +26,11 @@ for folder, name in {folder: name for name, folder in FETCHED.items()}.items():
 CARD = f"results/data/{NAME}/{{dataset}}{{split}}.json"
 
 
-def card_again(wildcards):
-    return AGAIN.get(CARD.format(**dict(wildcards.items())), [])
-
-
 rule describe:
     """Measure mean and standard deviation of the training images, once for all runs."""
     input:
         once_made([CARD], data_mark),
-        card_again,
+        again(CARD),
     output:
         CARD,
     log:

@@ -15,7 +15,7 @@ rule train:
     input:
         data=once_made(NUMBER, run_data),
         files=once_made(NUMBER, read_files),
-        again=run_again,
+        again=again(NUMBER[0]),
     output:
         NUMBER,
         CHECKPOINT,
@@ -43,7 +43,7 @@ rule evaluate:
     input:
         data=once_made(NUMBER, run_data),
         files=once_made(NUMBER, read_files),
-        again=run_again,
+        again=again(NUMBER[0]),
     output:
         NUMBER,
     log:

@@ -18,7 +18,7 @@ rule search:
     """Search a policy on the training set's two halves; its history, cost and halves stand beside it."""
     input:
         data=once_made(SEARCHED, run_data),
-        again=run_again,
+        again=again(POLICY[0]),
     output:
         SEARCHED,
     log:
@@ -43,7 +43,7 @@ rule search:
 rule control_policy:
     """Make a policy that nothing searched: random, identical frames, uniform, single, or from a file. No images."""
     input:
-        again=run_again,
+        again=again(POLICY[0]),
     output:
         POLICY,
     log:

@@ -22,10 +22,6 @@ def measured_searches():
     ]
 
 
-def measured_again(wildcards):
-    return AGAIN.get(MEASURED[0].format(**dict(wildcards.items())), [])
-
-
 AGAIN |= renewed(lambda: results.unfit_of(STUDY, measured_searches()))
 
 
@@ -33,7 +29,7 @@ rule measure_search:
     """Run a search and take its score of every policy of the bank."""
     input:
         data=once_made(MEASURED, data_files),
-        again=measured_again,
+        again=again(MEASURED[0]),
     output:
         MEASURED,
     log:

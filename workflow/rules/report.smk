@@ -18,17 +18,13 @@ IMAGES = [
 ]
 
 
-def product_again(kind):
-    return AGAIN.get(str(products.record_path(STUDY, kind)), [])
-
-
 rule tables:
     """Write the study's tables as CSV, Markdown and LaTeX."""
     input:
         numbers=[str(run.number) for run in RUNS],
         policies=SEARCHED_POLICIES,
         published=TASK.facts.get("published", []),
-        again=product_again("tables"),
+        again=again(str(products.record_path(STUDY, "tables"))),
     output:
         report(
             expand("{table}.csv", table=TABLES),
@@ -57,7 +53,7 @@ rule figures:
         numbers=[str(run.number) for run in RUNS],
         policies=SEARCHED_POLICIES,
         data=IMAGES,
-        again=product_again("figures"),
+        again=again(str(products.record_path(STUDY, "figures"))),
     output:
         report(
             expand("{drawing}.png", drawing=DRAWINGS),
@@ -85,7 +81,7 @@ rule receptive_fields:
     input:
         policies=SEARCHED_POLICIES,
         data=IMAGES,
-        again=product_again("receptive_fields"),
+        again=again(str(products.record_path(STUDY, "receptive_fields"))),
     output:
         report(
             expand(f"{FIGURES}/{{figure}}.png", figure=FIELDS),

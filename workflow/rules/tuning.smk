@@ -13,7 +13,7 @@ rule tune:
     input:
         data=once_made(TRIALS, run_data),
         files=once_made(TRIALS, read_files),
-        again=run_again,
+        again=again(TRIALS[0]),
     output:
         TRIALS,
     log:
