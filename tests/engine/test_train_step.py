@@ -1,6 +1,7 @@
 """Training with every kind of method: it repeats bit by bit, continues after an interruption, and pairs fairly."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -140,6 +141,18 @@ def test_methods_start_alike_and_see_the_same_images(dataset, monkeypatch):
             assert torch.equal(ours, theirs), method
         if method != "halved":  # whose labels mixup has made probabilities
             assert torch.equal(objective["labels"], seen["baseline"]["labels"]), method
+
+
+def test_tests_are_as_far_apart_as_asked_and_the_last_epoch_always_has_one(dataset):
+    """The weights do not notice."""
+    every = number("baseline")
+    fitted = {}
+    for apart in (1, 2):
+        made = replace(every, epochs=5, recipe=every.recipe.model_copy(update={"test_every": apart}))
+        fitted[apart] = fit(made, dataset, policy(made), resume_state(made, made.digest))
+    assert fitted[1].curves["test_epoch"] == [1, 2, 3, 4, 5]
+    assert fitted[2].curves["test_epoch"] == [2, 4, 5]
+    assert fitted[1].tested == fitted[2].tested
 
 
 def test_gradients_of_terms_add_up(dataset, monkeypatch):
