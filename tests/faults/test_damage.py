@@ -7,22 +7,13 @@ from pathlib import Path
 
 import pytest
 from tests.faults.table import record
-from tests.faults.work import COMMANDS, PLACE
+from tests.faults.work import COMMANDS, PLACE, in_place
 
 from das.store import Store
 from das.study import of_method, results
 from das.study.results import card_path
 
 pytestmark = pytest.mark.long
-
-
-def in_place(path: Path, content: bytes) -> None:
-    """As a failing disk does it: no new file, no new time of modification."""
-    times = path.stat().st_mtime_ns
-    with path.open("r+b") as file:
-        file.write(content)
-        file.truncate()
-    os.utime(path, ns=(times, times))
 
 
 def flipped(content: bytes, draws: random.Random) -> bytes:

@@ -34,6 +34,15 @@ COMMANDS = {
 }
 
 
+def in_place(path: Path, content: bytes) -> None:
+    """As a failing disk does it: no new file, no new time of modification."""
+    times = path.stat().st_mtime_ns
+    with path.open("r+b") as file:
+        file.write(content)
+        file.truncate()
+    os.utime(path, ns=(times, times))
+
+
 class Project:
     """A folder in which all results of `STUDY` are made; ``whole`` holds their bytes."""
 

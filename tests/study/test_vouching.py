@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.faults.work import in_place
 
 from das.analysis.searches import search_table
 from das.analysis.tables import accuracy_table, readable_accuracy, write_tables
@@ -98,15 +99,6 @@ def made(tmp_path, monkeypatch):
 
 def contents(study) -> dict[Path, bytes]:
     return {path: path.read_bytes() for run in results.everything(study) for path in run.files.values()}
-
-
-def in_place(path: Path, content: bytes) -> None:
-    """Overwrite without a new file, a new size where the content has the same, or a new time of modification."""
-    times = path.stat().st_mtime_ns
-    with path.open("r+b") as file:
-        file.write(content)
-        file.truncate()
-    os.utime(path, ns=(times, times))
 
 
 PLACES = [

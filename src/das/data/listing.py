@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
+from typing import Generic, TypeVar
 
 from das.data.pictures import SUFFIXES
 from das.errors import DasError
@@ -17,6 +18,7 @@ PARTS = {"train": "train", "training": "train", "test": "test", "testing": "test
 )
 WHOLE = "whole"  # the one part of a folder that is not divided
 LABELS = "labels.csv"
+Target = TypeVar("Target")
 LEAST = {"train": 2, "test": 1}  # images of a class: a search cuts the training images into halves
 
 
@@ -57,12 +59,12 @@ class LeftOut:
 
 
 @dataclass(frozen=True)
-class Images:
-    """Images of one's own, by part (`train`, `test`, `val`, or all as `whole`): (file, place of its class)."""
+class Listed(Generic[Target]):
+    """Images of one's own by part (`train`, `test`, or all as `whole`): (file, its target)."""
 
     root: Path
     classes: tuple[str, ...]
-    parts: Mapping[str, tuple[tuple[Path, int], ...]]
+    parts: Mapping[str, tuple[tuple[Path, Target], ...]]
     left_out: LeftOut
     faults: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -71,6 +73,11 @@ class Images:
     def divided(self) -> bool:
         """Whether the test images are told from the training images."""
         return WHOLE not in self.parts
+
+
+@dataclass(frozen=True)
+class Images(Listed[int]):
+    """Images, each with the place of its class."""
 
     def counts(self, part: str, held_out: float) -> list[int]:
         """Images of each class in `train` or `test`; ``held_out`` is the share that is tested on where nothing says."""

@@ -1,14 +1,14 @@
 """Images beside their masks: which belong together, and everything that is wrong with them. Imports no torch."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from das.data import masks, pictures
-from das.data.listing import LEAST, PARTS, WHOLE, LeftOut, part_folders, settled, visible
+from das.data.listing import LEAST, PARTS, WHOLE, LeftOut, Listed, part_folders, settled, visible
 from das.data.masks import IGNORE
 from das.data.pictures import Damaged
 from das.errors import DasError
@@ -18,20 +18,8 @@ CLASSES = "classes.txt"
 
 
 @dataclass(frozen=True)
-class Pairs:
-    """Images with their masks, by part (`train`, `test`, or all as `whole`)."""
-
-    root: Path
-    classes: tuple[str, ...]
-    parts: Mapping[str, tuple[tuple[Path, Path], ...]]
-    left_out: LeftOut
-    faults: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-
-    @property
-    def divided(self) -> bool:
-        """Whether the test images are told from the training images."""
-        return WHOLE not in self.parts
+class Pairs(Listed[Path]):
+    """Images, each with the file of its mask."""
 
     def lines(self) -> Iterator[str]:
         """A line a part: how many pairs, and what is left out."""
