@@ -92,6 +92,24 @@ def test_a_checkpoint_that_knows_no_framing_is_named(model, photos):
         predict(model, [photos])
 
 
+def test_what_was_found_before_an_interruption_is_written(model, photos, tmp_path, capsys, monkeypatch):
+    def interrupted(items, *_):
+        for _, item in zip(range(4), items, strict=False):
+            yield item
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("das.engine.progress.counted", interrupted)
+    (tmp_path / "model.pt").write_bytes(checkpoint(model))
+    with pytest.raises(KeyboardInterrupt):
+        command(tmp_path / "model.pt", [photos], csv=tmp_path / "out.csv", json=tmp_path / "out.json")
+    whole = table(list(predict(model, [photos])))
+    rows = pd.read_csv(tmp_path / "out.csv")
+    assert list(rows.file) == list(whole.file)[:4]
+    assert np.allclose(rows.probability, whole.probability[:4], atol=1e-5)
+    assert len(json.loads((tmp_path / "out.json").read_text())["predictions"]) == 4
+    assert "stopped after 4 of 6 pictures" in capsys.readouterr().err
+
+
 def test_the_command_writes_tables_and_goes_on_past_damage(model, photos, tmp_path, capsys):
     (tmp_path / "model.pt").write_bytes(checkpoint(model))
     (photos / "cat" / "2.png").write_text("no picture")

@@ -36,7 +36,7 @@ def test_what_is_written_is_valid_and_keeps_to_its_rules(tmp_path, reader, train
     assert search.epochs * (train // 2 // search.batch_size) >= 300 or search.epochs == 200
     assert (recipe.validation is None) == (train < 1000)
     assert (recipe.optimizer == "adamw") == (train < 5000 or pretrained)
-    assert f"# {steps} steps" in text
+    assert f": {steps} steps\n" in text
     assert "rest on a few measurements of one data set" in text
 
 

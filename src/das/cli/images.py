@@ -67,7 +67,7 @@ def predict(
     """Say what pictures show: the class of each, or of a segmentation the class of each pixel.
 
     Pictures are framed as the network's own were in its test. One that cannot be read is a row that says so, and the
-    rest goes on.
+    rest goes on. What was found before an interruption is written.
 
     Example: das predict results/checkpoints/mine/mine/resnet8/das_one_edge/seed0.pt photos/ --csv predictions.csv
     """
@@ -86,11 +86,17 @@ def predict(
         from das.inference import label_maps
 
         said = label_maps.write(said, model, files, masks, overlays)
-    found = list(counted(said, len(files), "predict", "picture"))
-    if csv:
-        publish(csv, inference.table(found).to_csv(index=False))
-    if json:
-        publish_json(json, {"checkpoint": str(checkpoint), "predictions": inference.documents(found)})
+    found: list[inference.Prediction] = []
+    try:
+        for one in counted(said, len(files), "predict", "picture"):
+            found.append(one)
+    finally:
+        if len(found) < len(files):
+            typer.echo(f"das: stopped after {len(found)} of {len(files)} pictures", err=True)
+        if csv:
+            publish(csv, inference.table(found).to_csv(index=False))
+        if json:
+            publish_json(json, {"checkpoint": str(checkpoint), "predictions": inference.documents(found)})
     if not (csv or json or masks or overlays):
         for one in found:
             print(f"{one.file}: {one.error or one.sentence}")

@@ -147,7 +147,7 @@ backbones:
 
 recipes:
   $name:
-    epochs: $epochs # $steps steps: at least $wanted, in $least to $most epochs
+    epochs: $epochs # for $wanted steps, but no fewer than $least and no more than $most epochs: $steps steps
     batch_size: $batch # 16 below 500 training images, 32 below 2,000, else 64
     optimizer: $optimizer # $optimizer_rule
     lr: $lr
@@ -158,5 +158,5 @@ recipes:
     validation: $validation # $validation_rule
 
 searches:
-  fast: {epochs: $search_epochs, batch_size: $batch} # at least $wanted_search steps on half of the images
+  fast: {epochs: $search_epochs, batch_size: $batch} # for $wanted_search steps on half of them, as above
 """)
