@@ -58,8 +58,29 @@ def test_the_command_draws_classifiers_and_segmentations(model, segmentation, ph
         command(tmp_path / "model.pt", photos / "ant/0.jpg", tmp_path / f"why{number}.png")
         with Image.open(tmp_path / f"why{number}.png") as drawn:
             assert drawn.width > 500
-    with pytest.raises(DasError, match="--label: a segmentation shows all its classes"):
-        command(tmp_path / "model.pt", photos / "ant/0.jpg", tmp_path / "why.png", label="ant")
+    command(tmp_path / "model.pt", photos / "ant/0.jpg", tmp_path / "why.png", label=segmentation.classes[-1])
+
+
+def test_a_segmentation_s_evidence_adds_up_to_the_rise_of_its_mean_logit(segmentation):
+    """Over the pixels of the label; where the network gives it to none, over all."""
+    picture, blank = image(), torch.tensor(segmentation.mean).view(3, 1, 1).expand(3, 24, 24)
+    with torch.no_grad():
+        there, start = (segmentation(one[None])[0] for one in (picture, blank))
+    labels = there.argmax(0)
+    for number, name in enumerate(segmentation.classes):
+        region = labels == number
+        region = region if region.any() else torch.ones_like(region)
+        rise = float((there - start)[number][region].mean())
+        found = explain(segmentation, picture, name)
+        assert found.gain == pytest.approx(rise, abs=1e-4)
+        assert float(found.frames.sum()) == pytest.approx(rise, rel=0.05, abs=0.02)
+        assert torch.allclose(found.frames.sum((1, 2)), found.back.sum((1, 2)), atol=1e-3)
+    assert torch.equal(found.maps[0], labels)
+    parts = torch.stack([(labels == k).float().mean() for k in range(len(segmentation.classes))])
+    assert torch.allclose(found.shares, parts)
+    for votes, drawn in zip(found.votes, found.maps[1:], strict=True):
+        counted = drawn[drawn != 255]
+        assert torch.allclose(votes, torch.stack([(counted == k).float().mean() for k in range(len(votes))]))
 
 
 def test_what_cannot_be_explained_is_one_line(model, photos):
