@@ -3,13 +3,14 @@
 import re
 import subprocess
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from markdown_it import MarkdownIt
 
 ROOT = Path(__file__).parents[1]
-TRACKED = set(subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n"))
+TRACKED = set(subprocess.check_output(["git", "ls-files"], cwd=ROOT, text=True).splitlines())
 PAGES = sorted(name for name in TRACKED if name.endswith(".md") and ("/" not in name or name.startswith("docs/")))
 
 
@@ -21,8 +22,7 @@ def tokens(page: str) -> list:
 def anchors(page: str) -> set[str]:
     """Addresses of a page's headings: lower case, without punctuation, spaces become hyphens; repeated ones count."""
     found: dict[str, int] = {}
-    every = tokens(page)
-    for heading, content in zip(every, every[1:], strict=False):
+    for heading, content in pairwise(tokens(page)):
         if heading.type == "heading_open":
             text = "".join(part.content for part in content.children if part.type in ("text", "code_inline"))
             name = re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-")
@@ -31,8 +31,9 @@ def anchors(page: str) -> set[str]:
 
 
 def links(page: str) -> list[str]:
+    named = {"link_open": "href", "image": "src"}
     parts = [part for token in tokens(page) for part in token.children or []]
-    return [str(part.attrs.get("href") or part.attrs.get("src")) for part in parts if part.type in ("link_open", "image")]
+    return [str(part.attrs[named[part.type]]) for part in parts if part.type in named]
 
 
 @pytest.mark.parametrize("page", PAGES)

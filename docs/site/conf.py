@@ -1,7 +1,7 @@
 """The documentation site, made of the repository's own Markdown files where they stand.
 
-Sections and order of the sidebar are those of docs/README.md. Whatever a page would load from elsewhere fails the build:
-the site works from a folder, without a network.
+Sections and order of the sidebar are those of docs/README.md. Whatever a page would load from elsewhere fails the
+build: the site works from a folder, without a network.
 """
 
 import re
