@@ -8,7 +8,7 @@ the accuracy recorded there; the others are retrained with the record's two seed
 out here as it is recorded, else they have none.
 
 Writes results/recorded_bank/DATASET/METHOD/seedN.json as it goes (finished ones are kept, an interrupted one goes on),
-then docs/policy_benchmark/again.md and METHOD_again.csv.
+then docs/policy_benchmark/again.md, METHOD_again.csv and chosen.csv of each data set.
 """
 
 import argparse
@@ -99,9 +99,14 @@ def measure(study: Study, dataset: str, method: str) -> None:
         print(dataset, method, seed, row["frames"], row["accuracies"], f"{seconds(row):.0f} s", flush=True)
 
 
+def folder(dataset: str) -> Path:
+    """Where the record of a data set stands."""
+    return RECORD / f"{dataset}_{BACKBONE}"
+
+
 def record(study: Study, dataset: str) -> tuple[pd.DataFrame, list[str]]:
     """The recorded policies, by name, and the columns of their accuracies."""
-    table = pd.read_csv(RECORD / f"{dataset}_{BACKBONE}" / "policies.csv").set_index("policy")
+    table = pd.read_csv(folder(dataset) / "policies.csv").set_index("policy")
     return table, [f"seed{seed}" for seed in study.policy_benchmark.training_seeds]
 
 
@@ -159,13 +164,23 @@ def choices(study: Study, dataset: str) -> pd.DataFrame:
     for method in study.study.methods:
         names = [f"{method}, seed {seed}" for seed in study.study.seeds]
         digests = recorded.digest[names]
+        mean, low, high = clustered_mean(known[names], digests)
         rows.append({
-            "Search": method,
-            "Seeds": len(names),
-            "Distinct policies": digests.nunique(),
-            "Accuracy of the choice, % (95 % interval)": interval(*clustered_mean(known[names], digests)),
+            "search": method, "seeds": len(names), "distinct": digests.nunique(),
+            "accuracy": mean, "accuracy_low": low, "accuracy_high": high,
         })  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def readable_choices(found: pd.DataFrame) -> str:
+    """`choices` as people read them."""
+    intervals = zip(found.accuracy, found.accuracy_low, found.accuracy_high, strict=True)
+    return pd.DataFrame({
+        "Search": found.search,
+        "Seeds": found.seeds,
+        "Distinct policies": found.distinct,
+        "Accuracy of the choice, % (95 % interval)": [interval(*values) for values in intervals],
+    }).to_markdown(index=False)  # fmt: skip
 
 
 def interval(mean: float, low: float, high: float) -> str:
@@ -185,7 +200,7 @@ def page(study: Study, method: str) -> str:
         "trainings, and their noise.",
     ]
     for dataset in study.study.datasets:
-        parts += [f"### {study.datasets[dataset].title}", choices(study, dataset).to_markdown(index=False)]
+        parts += [f"### {study.datasets[dataset].title}", readable_choices(choices(study, dataset))]
     found = [row for dataset in study.study.datasets if (row := measures(study, dataset, method))]
     if found:
         table = pd.DataFrame([readable(row) for row in found]).set_index("").T
@@ -228,6 +243,8 @@ def main() -> None:
         for dataset in study.study.datasets:
             measure(study, dataset, args.method)
     publish(RECORD / "again.md", page(study, args.method))
+    for dataset in study.study.datasets:
+        publish(folder(dataset) / "chosen.csv", choices(study, dataset).to_csv(index=False))
     found = [row for dataset in study.study.datasets if (row := measures(study, dataset, args.method))]
     if found:
         publish(RECORD / f"{args.method}_again.csv", pd.DataFrame(found).to_csv(index=False))

@@ -40,6 +40,29 @@ def record(study_files: StudyFiles = PARAMS):
 
 
 @app.command()
+def claims(
+    pages: Annotated[list[Path] | None, typer.Argument(callback=from_here, help="Markdown files.")] = None,
+    write: Annotated[bool, typer.Option("--write", help="Put the numbers and tables as they are now.")] = False,
+):
+    """Hold each number that pages say against the stored one; without PAGES, the README's and those of docs/results.
+
+    Prints what no longer holds, with its sentence, and what is not checked. Exit status 1 if anything does not hold.
+    How a page says where its numbers come from: CONTRIBUTING.md.
+    """
+    from das.analysis import claims
+    from das.files import publish
+
+    checked = {page: claims.check(page) for page in pages or claims.pages()}
+    for page, found in checked.items():
+        print("\n".join([*found.faults, *(f"not checked: {place}" for place in found.unchecked)]) or f"{page}: holds")
+        if write:
+            publish(page, found.text)
+    faults = sum(len(found.faults) for found in checked.values())
+    print(f"{sum(found.held for found in checked.values())} claims hold, {faults} do not")
+    raise typer.Exit(1 if faults else 0)
+
+
+@app.command()
 def figures(study_files: StudyFiles = PARAMS):
     """Draw the study's figures to results/figures/STUDY as .png and .pdf."""
     from das.analysis.figures import write_figures
