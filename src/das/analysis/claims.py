@@ -259,7 +259,7 @@ class _Page:
         return f"{self.page}:{self.source.count(chr(10), 0, place) + 1}"
 
     def fault(self, place: int, what: str) -> None:
-        self.result.faults.append(f"{self.where(place)}: {what}")
+        self.result.faults.append(f"{self.where(place)}: {' '.join(what.split())}")
 
 
 def _spaces(match: re.Match) -> str:
