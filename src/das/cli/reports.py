@@ -40,6 +40,44 @@ def record(study_files: StudyFiles = PARAMS):
 
 
 @app.command()
+def results(
+    study_files: StudyFiles = PARAMS,
+    register: Annotated[
+        bool, typer.Option("--register", help="Add the study's numbers to the register first.")
+    ] = False,
+    compare: Annotated[
+        tuple[str, str],
+        typer.Option(
+            metavar="A B", help="Two studies, commits, code fingerprints, devices, versions of torch or dates."
+        ),
+    ] = ("", ""),
+    output: Annotated[
+        Path | None, typer.Option(callback=from_here, help="Write the comparison here as .csv, .md and .png, too.")
+    ] = None,
+):
+    """The register of results, docs/results/register.csv: every recorded number, dated, append-only.
+
+    Example: das results --register --compare 953a93471d75 1a2b3c4d5e6f --output results/moved
+    """
+    from das.analysis import moved
+    from das.analysis import register as numbers
+    from das.files import publish
+    from das.study import load_study
+
+    if register:
+        print(f"{numbers.append(load_study(study_files))} numbers more")
+    lines = numbers.read()
+    print(f"{numbers.REGISTER}: {len(lines)} numbers of {len({line['study'] for line in lines})} studies")
+    if any(compare):
+        table = moved.moved(*(moved.chosen(lines, name) for name in compare))
+        print(moved.readable(table))
+        if output:
+            publish(output.with_suffix(".csv"), table.to_csv(index=False))
+            publish(output.with_suffix(".md"), moved.readable(table) + "\n")
+            publish(output.with_suffix(".png"), moved.picture(table, *compare))
+
+
+@app.command()
 def claims(
     pages: Annotated[list[Path] | None, typer.Argument(callback=from_here, help="Markdown files.")] = None,
     write: Annotated[bool, typer.Option("--write", help="Put the numbers and tables as they are now.")] = False,
