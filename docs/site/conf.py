@@ -26,7 +26,7 @@ exclude_patterns = [".*", "benchmarks", "config", "data", "examples", "profiles"
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 
 myst_heading_anchors = 4  # headings' addresses as GitHub has them
-smartquotes = False
+smartquotes_action = "D"  # dashes; quotation marks stay as they are typed
 default_role = "literal"  # docstrings write names between single backticks
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True

@@ -130,12 +130,12 @@ class _Page:
             "=": self.number, "numbers": self.tables, "holds:": self.sentence, "table:": self.table,
             "not checked:": self.unchecked, "given:": self.given,
         }  # fmt: skip
-        comments = [COMMENT.fullmatch(span.group()) and span for span in UNREAD.finditer(self.source)]
         passed = 0
-        for span in filter(None, comments):
-            kind, said = COMMENT.fullmatch(span.group()).groups()
-            if span.start() < passed or kind == "end":
+        for span in UNREAD.finditer(self.source):
+            comment = COMMENT.fullmatch(span.group())
+            if not comment or span.start() < passed or comment[1] == "end":
                 continue
+            kind, said = comment.groups()
             try:
                 passed = handlers[kind](span, said) or passed
             except Exception as error:  # an expression can fail in any way

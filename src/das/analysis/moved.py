@@ -75,15 +75,20 @@ def picture(table: pd.DataFrame, before: str, after: str) -> bytes:
     figure = Figure(figsize=(6.4, 1.2 + 0.32 * len(table)), layout="constrained")
     axes = figure.subplots()
     for place, row in enumerate(table.itertuples()):
-        axes.barh(place, 2 * row.noise, left=-row.noise, height=0.7, color="0.88", label="noise" if not place else None)
+        axes.barh(place, 2 * row.noise, left=-row.noise, height=0.7, color="0.88")
         style = {"marker": "D", "color": "#d55e00"} if row.beyond else {"marker": "o", "color": "#0072b2"}
         axes.errorbar(row.difference, place, xerr=row.difference_ci95, capsize=3, linestyle="", **style)
     alone = table[["dataset", "backbone"]].nunique().max() == 1
     names = [row.method if alone else f"{row.dataset}, {row.backbone}, {row.method}" for row in table.itertuples()]
-    axes.set(yticks=range(len(names)), yticklabels=names, xlabel="percentage points", title=f"{after} - {before}")
+    axes.set(
+        yticks=range(len(names)),
+        yticklabels=names,
+        xlabel="percentage points (gray: noise)",
+        title=f"{after} - {before}",
+    )
     axes.invert_yaxis()
     axes.axvline(0, color="0.4", linewidth=0.8)
-    axes.legend(loc="best", frameon=False)
+    axes.margins(x=0.05)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=150, metadata={"Software": None})
     return buffer.getvalue()
