@@ -117,7 +117,7 @@ def test_a_changed_digit_is_seen(name, tmp_path):
             r':8: 81.4 is 81.3 by now \(accuracy.base.accuracy\): "Base reaches 81.3 %, over three seeds."',
         ),
         ("three<", "four<", ':9: four is three by now .*: "Base reaches 81.3 %, over three seeds."'),
-        ("-0.50<", "0.50<", ":10: 0.50 is -0.50 by now"),
+        ("-0.50<", "0.50<", ':10: 0.50 is -0.50 by now .*: "DAS differs by -0.50 points and is worse, says the'),
         ("1,234.5<", "1,234<", None),
         ("1,234.5<", "1234.5<", None),
         ("1,234.5<", "1,324.5<", ":11: 1,324.5 is 1,234.5 by now"),

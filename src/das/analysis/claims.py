@@ -49,7 +49,7 @@ UNSEEN = re.compile(r"(?<![A-Za-z\d])(?<![A-Za-z]-)\d(?:[\d.,]*\d)?")
 UNREAD = re.compile(r"^```.*?^```|(?<=\n\n)(?: {4}[^\n]*\n)+|`[^`]*`|\]\([^)]*\)|<!--.*?-->", re.M | re.S)
 COMMENT = re.compile(r"<!--\s*(=|numbers|holds:|table:|not checked:|given:|end)\s*(.*?)\s*-->", re.S)
 ROWS = re.compile(r"\s*((?:^\|.*\n)*)", re.M)
-BORDER = re.compile(r"(?<=[.!?:])\**\s|\n\s*\n|\n(?=[-|#<])")
+BORDER = re.compile(r"(?<=[.!?:])\**\s|\n\s*\n|\n(?=- |[|#<])")
 BUILTINS = (abs, all, any, len, max, min, round, set, sorted, str, sum, statistics.mean, statistics.median, math.isnan)
 
 
