@@ -49,6 +49,8 @@ class Grid(Section):
     methods: list[Name] = Field(min_length=1, description="names from `methods`")
     seeds: list[NonNegativeInt] = Field(min_length=1, description="one run each; everything random derives from them")
     reference: Name = Field(description="the method that paired differences are taken against")
+    title: str | None = Field(None, description="as the report calls the study; null: its name")
+    question: str | None = Field(None, description="as the report puts it; null: what the grid asks")
 
 
 class Compute(Section):
