@@ -1,6 +1,6 @@
 """Front door of the workflow: every policy, number, table and figure of the study is one target.
 
-snakemake --cores all results/tables results/figures
+snakemake --cores all results/tables results/figures results/report
 snakemake --cores all results/numbers/quickstart/fashion_mnist/resnet8/das/seed0.json
 snakemake --cores all results/tables --configfile config/smoke.yaml
 """
@@ -8,6 +8,9 @@ snakemake --cores all results/tables --configfile config/smoke.yaml
 from snakemake.utils import min_version
 
 min_version("9.20")
+
+
+report: "workflow/report/study.rst"
 
 
 include: "workflow/rules/common.smk"
@@ -46,8 +49,12 @@ rule all_figures:
         ALL_FIGURES,
 
 
+include: "workflow/rules/page.smk"
+
+
 rule all:
     default_target: True
     input:
         rules.tables.output,
         ALL_FIGURES,
+        rules.page.output,

@@ -5,6 +5,7 @@ import re
 import sys
 
 from das.errors import DasError
+from das.report import captions
 from das.study import (
     load_study,
     of_method,
@@ -88,6 +89,17 @@ def once_made(outputs, inputs):
         return [ancient(path) if stand else path for path in inputs(wildcards)]
 
     return found
+
+
+def shown(kind, path, category, **labels):
+    """``path`` as an output that Snakemake's own report (`--report`) shows: a table, a figure or the page."""
+    name = os.path.basename(path).partition(".")[0]
+    return report(
+        path,
+        caption=str(captions.path(kind, name)),
+        category=category,
+        labels=labels or {kind: name.replace("_", " ")},
+    )
 
 
 def data_mark(wildcards):

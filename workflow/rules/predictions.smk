@@ -26,10 +26,13 @@ rule predictions:
         checkpoint=weights,
         files=once_made(DRAWN, read_files),
     output:
-        report(
+        shown(
+            "figure",
             DRAWN[0],
-            caption="../report/figures.rst",
-            category="Figures",
+            "Predictions",
+            method="{method}",
+            data="{dataset}",
+            network="{backbone}",
         ),
         DRAWN[1],
     log:

@@ -26,11 +26,7 @@ rule tables:
         published=TASK.facts.get("published", []),
         again=again(str(products.record_path(STUDY, "tables"))),
     output:
-        report(
-            expand("{table}.csv", table=TABLES),
-            caption="../report/tables.rst",
-            category="Tables",
-        ),
+        [shown("table", f"{table}.csv", "Tables") for table in TABLES],
         expand("{table}.{format}", table=TABLES, format=["md", "tex"]),
         products.record_path(STUDY, "tables"),
     log:
@@ -55,11 +51,7 @@ rule figures:
         data=IMAGES,
         again=again(str(products.record_path(STUDY, "figures"))),
     output:
-        report(
-            expand("{drawing}.png", drawing=DRAWINGS),
-            caption="../report/figures.rst",
-            category="Figures",
-        ),
+        [shown("figure", f"{drawing}.png", "Figures") for drawing in DRAWINGS],
         expand("{drawing}.pdf", drawing=DRAWINGS),
         products.record_path(STUDY, "figures"),
     log:
@@ -83,11 +75,7 @@ rule receptive_fields:
         data=IMAGES,
         again=again(str(products.record_path(STUDY, "receptive_fields"))),
     output:
-        report(
-            expand(f"{FIGURES}/{{figure}}.png", figure=FIELDS),
-            caption="../report/figures.rst",
-            category="Figures",
-        ),
+        [shown("figure", f"{FIGURES}/{field}.png", "Figures") for field in FIELDS],
         expand(f"{FIGURES}/{{figure}}.{{format}}", figure=FIELDS, format=["pdf", "csv"]),
         products.record_path(STUDY, "receptive_fields"),
     log:

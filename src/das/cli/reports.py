@@ -1,5 +1,6 @@
 """`das tables`, `figures` and others that show what a study found."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -110,6 +111,24 @@ def figures(study_files: StudyFiles = PARAMS):
     with products.making(study, "figures") as folder:
         write_figures(study, folder, {name: _pictures(study, name) for name in study.study.datasets})
     print(folder)
+
+
+@app.command()
+def report(study_files: StudyFiles = PARAMS):
+    """Write the study as one page of HTML, whole by itself, to results/report/STUDY.html: the answer in words, tables
+    and figures that are there, policies in motion, settings, versions, time.
+    """
+    from das.report.page import write_page
+    from das.study import load_study
+
+    study = load_study(study_files)
+    pictures = {}
+    for name in study.study.datasets:
+        try:
+            pictures[name] = _pictures(study, name)
+        except DasError as error:
+            print(f"{error}; the page shows no policy on {name}", file=sys.stderr)
+    print(write_page(study, pictures))
 
 
 @app.command()

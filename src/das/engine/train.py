@@ -15,6 +15,7 @@ from das.data.batches import Batches
 from das.data.sets import Dataset, FileSet, ImageSet
 from das.engine.augmentation_search import search
 from das.engine.checkpoint import checkpoint, weights_digest
+from das.engine.curves import Curves, of_training
 from das.engine.device import arithmetic, prepare
 from das.engine.evaluate import evaluate
 from das.engine.holdout import held_out
@@ -55,7 +56,8 @@ def train(run: TrainingRun, dataset: Dataset, policy: Policy | None) -> None:
     """
     with results.alone(run):
         made_from = results.inputs(run)
-        fitted = fit(run, dataset, policy, resume_state(run, results.key(run, made_from)))
+        resume = resume_state(run, results.key(run, made_from))
+        fitted = fit(run, dataset, policy, resume, shown=Curves(run))
         content = number(
             run,
             fitted.model,
@@ -75,10 +77,15 @@ def resume_state(run: TrainingRun, depends_on: str) -> ResumeState:
 
 
 def fit(
-    run: TrainingRun, dataset: Dataset, policy: Policy | None, resume: ResumeState, stop: int | None = None
+    run: TrainingRun,
+    dataset: Dataset,
+    policy: Policy | None,
+    resume: ResumeState,
+    stop: int | None = None,
+    shown: Curves | None = None,
 ) -> Fitted:
     """Train on ``dataset.train`` and test on ``dataset.test`` every `test_every` epochs; continue from ``resume``, and
-    stop after epoch ``stop``, by default the last one. Raises Diverged.
+    stop after epoch ``stop``, by default the last one. ``shown`` gets the curves as they grow. Raises Diverged.
 
     With the recipe's `validation`, that share of the training images is held out and takes the tests; the weights that
     do best there (of equals the latest) are then tested once on ``dataset.test``.
@@ -176,6 +183,8 @@ def fit(
                 weights = {name: tensor.clone() for name, tensor in model.network.state_dict().items()}
                 best = {"epoch": epoch + 1, "weights": weights}
         epochs.report(said)
+        if shown:
+            shown.write(of_training(curves))
         resume.save({
             "objective": objective.state_dict(),
             "optimizer": optimizer.state_dict(),
@@ -195,6 +204,8 @@ def fit(
     if best and len(dataset.test):
         tested, test_device_s = test(dataset.test)
         note("test", best["epoch"], tested)
+    if shown:
+        shown.write(of_training(curves))
     objective.before_test()
     images_read = run.epochs * len(train_batches) * recipe.batch_size * how.copies
     train_frames = images_read * model.policy.frames * objective.passes

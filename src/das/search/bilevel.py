@@ -14,6 +14,7 @@ from das import augment, tasks
 from das.data.batches import Batches
 from das.data.sets import Dataset
 from das.data.splits import halves
+from das.engine.curves import Curves, of_search
 from das.engine.device import arithmetic, prepare
 from das.engine.optimizers import SGD, Adam
 from das.engine.progress import Epochs
@@ -51,6 +52,7 @@ class BilevelSearch:
         self.run = run
         self.compute, self.settings = run.compute, run.search
         self.device = prepare(run.compute)
+        self.curves = Curves(run)
         self.resume = ResumeState(run.kind, run.study, *run.place.split("/"), digest=depends_on)
 
         torch.manual_seed(run.seed_for("weights"))
@@ -115,6 +117,7 @@ class BilevelSearch:
             before = self.meter.state()["device_s"]
             losses = self._epoch(epoch, epochs)
             self._record(epochs, *losses)
+            self.curves.write(of_search(self.history))
             self.epoch = epoch + 1
             self.seconds.append(round(self.meter.state()["device_s"] - before, 3))
             self.save()

@@ -153,8 +153,13 @@ def take(run: Run) -> bool:
 @contextmanager
 def alone(run: Run):
     """Be the only process that works on the run. Raises DasError naming the process that does already."""
-    with lock(WORK / "locks" / run.kind / run.study / f"{run.place}.lock", str(run.main)):
+    with lock(lock_path(run), str(run.main)):
         yield
+
+
+def lock_path(run: Run) -> Path:
+    """The file that a process holds, and is named in (`das.files.lock`), while it works on the run."""
+    return WORK / "locks" / run.kind / run.study / f"{run.place}.lock"
 
 
 # -- vouching --------------------------------------------------------------------------------------------------------

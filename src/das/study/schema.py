@@ -49,14 +49,19 @@ class Grid(Section):
     methods: list[Name] = Field(min_length=1, description="names from `methods`")
     seeds: list[NonNegativeInt] = Field(min_length=1, description="one run each; everything random derives from them")
     reference: Name = Field(description="the method that paired differences are taken against")
+    title: str | None = Field(None, description="as the report calls the study; null: its name")
+    question: str | None = Field(None, description="as the report puts it; null: what the grid asks")
 
 
 class Compute(Section):
-    """How runs are computed. All of it can change the last bits of a result, so all of it is in every run."""
+    """How runs are computed. All that can change the last bits of a result is in every run."""
+
+    LABELS = frozenset({"tensorboard"})
 
     device: Literal["cpu", "cuda"] = Field("cpu", description="where networks run")
     threads: Count = Field(1, description="CPU threads of one job; Snakemake runs jobs side by side")
     precision: Literal["float32", "bfloat16"] = Field("float32", description="of the network; bfloat16 by autocast")
+    tensorboard: bool = Field(False, description="write curves while a run is made, to results/tensorboard")
 
 
 Augmentations = Annotated[

@@ -1,0 +1,1 @@
+"""A study as one page of HTML, and the captions that it and the workflow's own report have in common."""
