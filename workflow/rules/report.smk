@@ -47,6 +47,29 @@ rule tables:
         "das tables > {log:q} 2>&1"
 
 
+rule summary:
+    """Write the study's scores, losses and entropies of alpha in small files, which DVC shows as metrics and plots."""
+    input:
+        numbers=[str(run.number) for run in RUNS],
+        policies=SEARCHED_POLICIES,
+        again=again(str(products.record_path(STUDY, "summary"))),
+    output:
+        [f"results/summary/{NAME}/{name}" for name in products.summary_of(STUDY)],
+        products.record_path(STUDY, "summary"),
+    log:
+        f"results/logs/summary/{NAME}.log",
+    conda:
+        "../envs/das.yaml"
+    resources:
+        mem_mb=MEMORY_MB,
+    params:
+        study=DIGEST,
+    message:
+        f"summary of the study {NAME}"
+    shell:
+        "das summary > {log:q} 2>&1"
+
+
 rule figures:
     """Draw the study's figures as PNG and PDF."""
     input:
@@ -111,3 +134,11 @@ rule all_tables:
         "results/tables"
     input:
         rules.tables.output,
+
+
+rule all_summary:
+    """Scores, losses and alpha for DVC: `snakemake results/summary`."""
+    name:
+        "results/summary"
+    input:
+        rules.summary.output,

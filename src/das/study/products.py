@@ -9,7 +9,7 @@ from das.files import publish
 from das.seals import read_sealed, sealed
 from das.study import registry
 from das.study.results import card_path, everything
-from das.study.runs import RESULTS, SearchRun, digest, searches_of
+from das.study.runs import RESULTS, SearchRun, digest, searched_policies, searches_of
 from das.study.schema import Study
 from das.study.sources import Look
 
@@ -25,6 +25,7 @@ MADE = {
         RESULTS_OF_METHODS,
     ),
     "receptive_fields": ("figures", ("receptive_field_*",), ("search",)),
+    "summary": ("summary", ("metrics/**/*.json", "*.csv", "losses/*.csv", "alpha/*.csv"), RESULTS_OF_METHODS),
 }
 
 
@@ -46,6 +47,18 @@ def figures_of(study: Study) -> list[str]:
     ]
 
 
+def summary_of(study: Study) -> list[str]:
+    """The files of the study's summary (das.analysis.summary)."""
+    grid, found = study.study, ["score.csv"]
+    for dataset in grid.datasets:
+        for backbone in grid.backbones:
+            found += [f"metrics/{dataset}/{backbone}/{method}.json" for method in grid.methods]
+            trained = (method for method in grid.methods if study.methods[method].trains)
+            found += [f"losses/{dataset}.{backbone}.{method}.csv" for method in trained]
+            found += [f"alpha/{dataset}.{backbone}.{policy}.csv" for policy in searched_policies(study)]
+    return found
+
+
 def record_path(study: Study, kind: str) -> Path:
     """The record of the study's tables, figures or receptive fields."""
     return RESULTS / MADE[kind][0] / study.name / f"{kind}.made_from.json"
@@ -58,7 +71,7 @@ def making(study: Study, kind: str) -> Iterator[Path]:
     with Look(RESULTS / study.name) as look:
         made_from = _state(study, kind, look)
         yield path.parent
-        publish(path, sealed({"made_from": made_from, "files": _files(study, kind, look)}))
+        publish(path, sealed({"made_from": made_from, "files": _hashes(kind, path.parent, look)}))
 
 
 def stale(study: Study) -> dict[Path, str]:
@@ -78,7 +91,7 @@ def _fault(study: Study, kind: str, path: Path, look: Look) -> str | None:
         return str(error)
     if record.get("made_from") != _state(study, kind, look):
         return f"the {kind.replace('_', ' ')} were made from other results"
-    now = _files(study, kind, look)
+    now = _hashes(kind, path.parent, look)
     for name, content in record.get("files", {}).items():
         if name in now and now[name] != content:
             return f"{path.parent / name} is not the file that was made (edited, damaged or exchanged)"
@@ -98,7 +111,10 @@ def _state(study: Study, kind: str, look: Look) -> str:
     return digest([study.model_dump(), contents], full=True)
 
 
-def _files(study: Study, kind: str, look: Look) -> dict[str, str]:
-    folder, patterns, _ = MADE[kind]
-    place = RESULTS / folder / study.name
-    return {path.name: look.hash(path) for pattern in patterns for path in sorted(place.glob(pattern))}
+def files_of(kind: str, folder: Path) -> list[str]:
+    """The files of a kind in ``folder``, named as they lie below it."""
+    return [path.relative_to(folder).as_posix() for pattern in MADE[kind][1] for path in sorted(folder.glob(pattern))]
+
+
+def _hashes(kind: str, folder: Path, look: Look) -> dict[str, str]:
+    return {name: look.hash(folder / name) for name in files_of(kind, folder)}
