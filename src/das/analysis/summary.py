@@ -1,7 +1,6 @@
 """A study in a few small files that DVC shows and compares: scores, losses, how decided alpha is. Means over seeds."""
 
 import json
-from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +16,11 @@ def write_summary(study: Study, folder: Path) -> None:
     """Write into ``folder`` and take away what an earlier summary left there.
 
     ``metrics/DATASET/BACKBONE/METHOD.json`` holds the task's score after the last epoch in [0, 1], its lowest and
-    highest over seeds, and how many seeds were made; ``score.csv`` the same as one table. ``losses/….csv`` holds the
-    training and test loss by epoch, ``alpha/….csv`` the entropy of softmax(alpha) by epoch of a search, as a share of
-    the largest (1: undecided). What was not run, or cannot stand, is not there.
+    highest over seeds, and how many seeds were made; ``scores.csv`` the same as one table. ``losses.csv`` holds the
+    training and test loss of each method by epoch, ``alpha.csv`` the entropy of softmax(alpha) by epoch of each search,
+    as a share of the largest (1: undecided). What was not run, or cannot stand, is not there.
     """
-    contents = _scores(study) | _losses(study) | _alpha(study)
+    contents = _scores(study) | {"losses.csv": _losses(study), "alpha.csv": _alpha(study)}
     for name in products.files_of("summary", folder):
         if name not in contents:
             (folder / name).unlink()
@@ -30,43 +29,40 @@ def write_summary(study: Study, folder: Path) -> None:
 
 
 def _scores(study: Study) -> dict[str, str]:
-    found, rows = {}, []
-    numbers = results.numbers(study)
+    numbers, found, rows = results.numbers(study), {}, []
     for names, group in numbers[numbers.made].groupby(["dataset", "backbone", "method"], sort=False):
-        scores = group.accuracy.astype(float)
+        scores, place = group.accuracy.astype(float), "/".join(map(str, names))
         score = {"score": scores.mean(), "lowest": scores.min(), "highest": scores.max(), "seeds": len(scores)}
-        place = "/".join(map(str, names))
         found[f"metrics/{place}.json"] = json.dumps(score, indent=1) + "\n"
-        rows.append({"method": place, **score})
-    return found | {
-        "score.csv": pd.DataFrame(rows, columns=["method", "score", "lowest", "highest", "seeds"]).to_csv(index=False)
-    }
+        rows.append({"name": place, **score})
+    columns = ["name", "score", "lowest", "highest", "seeds"]
+    return found | {"scores.csv": pd.DataFrame(rows, columns=columns).to_csv(index=False)}
 
 
-def _losses(study: Study) -> dict[str, str]:
-    """Of a training that is tested every few epochs, only the epochs with a test."""
-    seeds = defaultdict(list)
+def _losses(study: Study) -> str:
+    """Of a training that is tested every few epochs, the epochs with a test."""
+    seeds = []
     for training in results.trainings(study):
-        place = f"losses/{training['dataset']}.{training['backbone']}.{training['method']}.csv"
         curves = training["curves"]
-        tested = [epoch - 1 for epoch in curves["test_epoch"]]
-        seeds[place].append(pd.DataFrame({
+        seeds.append(pd.DataFrame({
+            "name": f"{training['dataset']}/{training['backbone']}/{training['method']}",
             "epoch": curves["test_epoch"],
-            "train_loss": np.asarray(curves["train_loss"])[tested],
+            "train_loss": np.asarray(curves["train_loss"])[np.asarray(curves["test_epoch"]) - 1],
             "test_loss": curves["test_loss"],
         }))  # fmt: skip
-    return {place: _mean(frames) for place, frames in seeds.items()}
+    return _mean(seeds, ["train_loss", "test_loss"])
 
 
-def _alpha(study: Study) -> dict[str, str]:
-    seeds = defaultdict(list)
+def _alpha(study: Study) -> str:
+    seeds = []
     for search in results.searches(study):
-        place = f"alpha/{search['dataset']}.{search['backbone']}.{search['policy']}.csv"
         entropy = search["history"]["entropy"]
-        seeds[place].append(pd.DataFrame({"epoch": range(len(entropy)), "entropy": entropy}))
-    return {place: _mean(frames) for place, frames in seeds.items()}
+        name = f"{search['dataset']}/{search['backbone']}/{search['policy']}"
+        seeds.append(pd.DataFrame({"name": name, "epoch": range(len(entropy)), "entropy": entropy}))
+    return _mean(seeds, ["entropy"])
 
 
-def _mean(seeds: list[pd.DataFrame]) -> str:
-    """The mean by epoch, as CSV with every digit."""
-    return pd.concat(seeds).groupby("epoch").mean().to_csv()
+def _mean(seeds: list[pd.DataFrame], measures: list[str]) -> str:
+    """The mean by name and epoch, as CSV with every digit."""
+    found = pd.concat(seeds or [pd.DataFrame(columns=["name", "epoch", *measures])])
+    return found.groupby(["name", "epoch"], sort=False)[measures].mean().to_csv()

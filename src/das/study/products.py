@@ -1,5 +1,6 @@
 """Tables and figures vouch for themselves as results do: a sealed record says what they were made from."""
 
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +10,7 @@ from das.files import publish
 from das.seals import read_sealed, sealed
 from das.study import registry
 from das.study.results import card_path, everything
-from das.study.runs import RESULTS, SearchRun, digest, searched_policies, searches_of
+from das.study.runs import RESULTS, SearchRun, digest, searches_of
 from das.study.schema import Study
 from das.study.sources import Look
 
@@ -25,7 +26,7 @@ MADE = {
         RESULTS_OF_METHODS,
     ),
     "receptive_fields": ("figures", ("receptive_field_*",), ("search",)),
-    "summary": ("summary", ("metrics/**/*.json", "*.csv", "losses/*.csv", "alpha/*.csv"), RESULTS_OF_METHODS),
+    "summary": ("summary", ("metrics/**/*.json", "*.csv"), RESULTS_OF_METHODS),
 }
 
 
@@ -49,14 +50,9 @@ def figures_of(study: Study) -> list[str]:
 
 def summary_of(study: Study) -> list[str]:
     """The files of the study's summary (das.analysis.summary)."""
-    grid, found = study.study, ["score.csv"]
-    for dataset in grid.datasets:
-        for backbone in grid.backbones:
-            found += [f"metrics/{dataset}/{backbone}/{method}.json" for method in grid.methods]
-            trained = (method for method in grid.methods if study.methods[method].trains)
-            found += [f"losses/{dataset}.{backbone}.{method}.csv" for method in trained]
-            found += [f"alpha/{dataset}.{backbone}.{policy}.csv" for policy in searched_policies(study)]
-    return found
+    grid = study.study
+    metrics = itertools.product(grid.datasets, grid.backbones, grid.methods)
+    return ["scores.csv", "losses.csv", "alpha.csv", *(f"metrics/{'/'.join(names)}.json" for names in metrics)]
 
 
 def record_path(study: Study, kind: str) -> Path:
