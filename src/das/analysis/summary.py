@@ -8,16 +8,16 @@ import pandas as pd
 
 from das.analysis import results
 from das.files import publish
-from das.study import products
+from das.study import products, registry
 from das.study.schema import Study
 
 
 def write_summary(study: Study, folder: Path) -> None:
     """Write into ``folder`` and take away what an earlier summary left there.
 
-    ``metrics/DATASET/BACKBONE/METHOD.json`` holds the task's score after the last epoch in [0, 1], its lowest and
-    highest over seeds, and how many seeds were made; ``scores.csv`` the same as one table. ``losses.csv`` holds the
-    training and test loss of each method by epoch, ``alpha.csv`` the entropy of softmax(alpha) by epoch of each search,
+    ``metrics/DATASET/BACKBONE/METHOD.json`` holds the task's score after the last epoch in [0, 1] and how many seeds
+    were made; ``scores.csv`` the same as one table, with the lowest and highest. ``losses.csv`` holds the training and test
+    loss of each method by epoch, ``alpha.csv`` the entropy of softmax(alpha) by epoch of each search,
     as a share of the largest (1: undecided). What was not run, or cannot stand, is not there.
     """
     contents = _scores(study) | {"losses.csv": _losses(study), "alpha.csv": _alpha(study)}
@@ -29,12 +29,13 @@ def write_summary(study: Study, folder: Path) -> None:
 
 
 def _scores(study: Study) -> dict[str, str]:
-    numbers, found, rows = results.numbers(study), {}, []
+    numbers, metric = results.numbers(study), registry.lookup("task", study.task).facts["metric"]
+    found, rows = {}, []
     for names, group in numbers[numbers.made].groupby(["dataset", "backbone", "method"], sort=False):
         scores, place = group.accuracy.astype(float), "/".join(map(str, names))
-        score = {"score": scores.mean(), "lowest": scores.min(), "highest": scores.max(), "seeds": len(scores)}
-        found[f"metrics/{place}.json"] = json.dumps(score, indent=1) + "\n"
-        rows.append({"name": place, **score})
+        mean, seeds = scores.mean(), len(scores)
+        found[f"metrics/{place}.json"] = json.dumps({metric: mean, "seeds": seeds}, indent=1) + "\n"
+        rows.append([place, mean, scores.min(), scores.max(), seeds])
     columns = ["name", "score", "lowest", "highest", "seeds"]
     return found | {"scores.csv": pd.DataFrame(rows, columns=columns).to_csv(index=False)}
 

@@ -267,7 +267,7 @@ def unfit_of(study: Study, runs: Iterable[Run]) -> dict[Path, str]:
         for run in runs:
             if not any(path.exists() for path in (*run.files.values(), run.record)):
                 continue
-            _save(run, look)
+            keep(run, look)
             remade = [role for role, other in run.reads.items() if other.main in unfit]
             if why := fault(run, look) or _missing(run):
                 unfit[run.main] = why
@@ -282,7 +282,7 @@ def _missing(run: Run) -> str | None:
     return f"{lost[0]} is missing" if lost and run.main.exists() else None
 
 
-def _save(run: Run, look: Look) -> None:
+def keep(run: Run, look: Look) -> None:
     """Keep what lies at the run's place in the store, if all of it is what its record names: whether the study still
     asks for it or not, it was made once."""
     try:
