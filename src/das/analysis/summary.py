@@ -16,9 +16,9 @@ def write_summary(study: Study, folder: Path) -> None:
     """Write into ``folder`` and take away what an earlier summary left there.
 
     ``metrics/DATASET/BACKBONE/METHOD.json`` holds the task's score after the last epoch in [0, 1] and how many seeds
-    were made; ``scores.csv`` the same as one table, with the lowest and highest. ``losses.csv`` holds the training and test
-    loss of each method by epoch, ``alpha.csv`` the entropy of softmax(alpha) by epoch of each search,
-    as a share of the largest (1: undecided). What was not run, or cannot stand, is not there.
+    were made; ``scores.csv`` the same as one table, with the lowest and highest. ``losses.csv`` holds the training and
+    test loss of each method by epoch, ``alpha.csv`` the entropy of softmax(alpha) by epoch of each search, as a share
+    of the largest (1: undecided). What was not run, or cannot stand, is not there.
     """
     contents = _scores(study) | {"losses.csv": _losses(study), "alpha.csv": _alpha(study)}
     for name in products.files_of("summary", folder):

@@ -2,7 +2,7 @@
 
 DVC knows, compares and moves the files. What it knows stands in git: in dvc.lock for the study of params.yaml, whose
 stages dvc.yaml has, and in docs/results/saved/STUDY.dvc for a study of further files. What is restored is vouched for
-as any result is (`das.study.results.fault`): only what can stand is put in a place, and nothing there gives way unasked.
+as any result is (`das.study.results.fault`): only what can stand is put in a place, where nothing gives way unasked.
 """
 
 import hashlib
