@@ -22,8 +22,8 @@ from das.errors import DasError
 from das.files import publish, replacing
 from das.study import products, results
 from das.study.load import load_study
-from das.study.runs import RESULTS, Run, data_of
-from das.study.schema import Dataset, Study
+from das.study.runs import RESULTS, Run
+from das.study.schema import Study
 from das.study.sources import Look
 
 FOLDER = Path("docs/results/saved")
@@ -55,7 +55,6 @@ def save(study: Study, remote: str | None = None) -> Path:
         told = [f"{path}: {why}" for path, why in unfit.items()][:MOST_TOLD]
         raise DasError("\n".join([*told, f"{len(unfit)} results cannot stand, so nothing was saved; make them again"]))
     with _repository() as repo:
-        _reach(repo, remote)
         if study.name == (pipeline := load_study([PARAMS])).name:
             if study != pipeline:
                 raise DasError(
@@ -67,9 +66,10 @@ def save(study: Study, remote: str | None = None) -> Path:
             targets = [str(kept)] if _track(study, kept) else []
         if not targets:
             raise DasError(f"{RESULTS}: nothing of the study {study.name} is finished; make it first")
-        for target in targets:
-            repo.commit(target, force=True, allow_missing=True)
-        repo.push(targets, remote=remote)
+        with _answering(repo, remote, holds=False):
+            for target in targets:
+                repo.commit(target, force=True, allow_missing=True)
+            repo.push(targets, remote=remote)
     return kept
 
 
@@ -84,7 +84,8 @@ def restore(study: Study, wanted: Sequence[Path] = (), remote: str | None = None
     Raises DasError where nothing was saved, where ``wanted`` names nothing of the study, and where the remote does not
     answer.
     """
-    runs, cards = _runs(study, wanted), _cards(study, wanted)
+    runs = _runs(study, wanted)
+    cards = {path: data for path, data in results.cards(study).items() if _among(path, wanted)}
     if not runs and not cards:
         raise DasError(f"{', '.join(map(str, wanted))}: is no result of the study {study.name}, nor a folder of them")
     done = Restored()
@@ -129,15 +130,6 @@ def _runs(study: Study, wanted: Sequence[Path]) -> dict[Run, list[Path]]:
     return found
 
 
-def _cards(study: Study, wanted: Sequence[Path]) -> dict[Path, Dataset]:
-    return {
-        path: data_of(study, name, seed)
-        for name in study.study.datasets
-        for seed in range(study.datasets[name].splits or 1)
-        if _among(path := results.card_path(study, name, seed), wanted)
-    }
-
-
 def _among(path: Path, wanted: Sequence[Path]) -> bool:
     return not wanted or any(path == place or place in path.parents for place in wanted)
 
@@ -177,18 +169,25 @@ def _repository() -> Iterator[Any]:
             logger.setLevel(level)
 
 
-def _reach(repo: Any, name: str | None) -> None:
-    """Raise DasError where the remote does not answer, or not to us."""
+@contextmanager
+def _answering(repo: Any, name: str | None, holds: bool) -> Iterator[None]:
+    """Work with a remote; DasError in one line where it does not answer, not to us, or does not exist and ``holds``."""
+    from dvc.exceptions import DvcException
     from dvc.fs import RemoteMissingDepsError
 
     remote = repo.cloud.get_remote(name)
+    where = f"remote {remote.name!r}"
     try:
-        remote.fs.exists(remote.path)
+        where += f" ({remote.fs.unstrip_protocol(remote.path)})"
+        if not remote.fs.exists(remote.path) and holds:
+            raise DasError(f"{where}: is not there, or nothing was saved in it")
+        yield
     except RemoteMissingDepsError as error:
-        extra = {"s3": "s3", "ssh": "ssh"}.get(remote.fs.protocol, remote.fs.protocol)
-        raise DasError(f"remote {remote.name!r}: {_line(error)}; `uv sync --extra {extra}`") from None
+        raise DasError(f"{where}: {_line(error)}; `uv sync --extra {remote.fs.protocol}`") from None
+    except (DasError, DvcException):
+        raise
     except Exception as error:  # each kind of remote has errors of its own
-        raise DasError(f"remote {remote.name!r} ({remote.fs.unstrip_protocol(remote.path)}): {_line(error)}") from None
+        raise DasError(f"{where}: {_line(error)}") from None
 
 
 def _line(error: BaseException) -> str:
@@ -250,8 +249,8 @@ def _brought(repo: Any, hashes: Mapping[Path, Any], remote: str | None, done: Re
             print(f"{place}: is damaged in DVC's cache ({path}); it is brought again", flush=True)
             place.unlink()
     if lacking := {of for path, of in hashes.items() if not objects[path].exists()}:
-        _reach(repo, remote)
-        repo.cloud.pull(lacking, remote=remote)
+        with _answering(repo, remote, holds=True):
+            repo.cloud.pull(lacking, remote=remote)
     for path, of in hashes.items():
         place = objects[path]
         if not place.exists():
