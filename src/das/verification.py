@@ -7,7 +7,7 @@ it continues where it stopped.
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import chdir, contextmanager
+from contextlib import chdir
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -61,17 +61,16 @@ def remake(study: Study, runs: Iterable[Run]) -> Iterator[Outcome]:
 
     What is not the same stays in its folder, which is named, to be looked at.
     """
-    with _project(RESULTS / "work" / "remade" / _name(study)) as folder:
-        differ = False
-        for run in runs:
-            start = time.perf_counter()
-            with chdir(folder):
-                for each in [*verify.needed(run), run]:
-                    if not results.take(each):
-                        _make(study, each)
-            tier, said = _compared(run, folder)
-            differ |= tier != verify.REMADE_HERE
-            yield _remembered(study, Outcome(run, tier, said, time.perf_counter() - start))
+    folder, differ = _project(RESULTS / "work" / "remade" / _name(study)), False
+    for run in runs:
+        start = time.perf_counter()
+        with chdir(folder):
+            for each in [*verify.needed(run), run]:
+                if not results.take(each):
+                    _make(study, each)
+        tier, said = _compared(run, folder)
+        differ |= tier != verify.REMADE_HERE
+        yield _remembered(study, Outcome(run, tier, said, time.perf_counter() - start))
     if not differ:
         shutil.rmtree(folder)
 
@@ -98,16 +97,17 @@ def _scores(study: Study, run: MethodRun) -> dict[str, Any]:
     if isinstance(run, TrainingRun):
         device = prepare(run.compute)
         return evaluate(trusted(run).to(device), images.test, run.compute, batch_size=4 * run.recipe.batch_size)
-    with _project(RESULTS / "work" / "again" / _name(study)) as folder:
+    folder = _project(RESULTS / "work" / "evaluated" / _name(study))
+    try:
         for other in verify.needed(run):
             for path in (*other.files.values(), other.record):
                 (folder / path).parent.mkdir(parents=True, exist_ok=True)
                 (folder / path).symlink_to(path.resolve())
         with chdir(folder):
             _make(study, run)
-        scores = read_json(folder / run.main)["last"]
-    shutil.rmtree(folder)
-    return scores
+        return read_json(folder / run.main)["last"]
+    finally:
+        shutil.rmtree(folder)
 
 
 def _make(study: Study, run: Run) -> None:
@@ -130,14 +130,13 @@ def _policy(run: MethodRun) -> Policy | None:
     return Policy.load(run.made_by.main) if run.made_by else None
 
 
-@contextmanager
-def _project(folder: Path) -> Iterator[Path]:
-    """A folder in which the study finds all that it finds here, but no results."""
+def _project(folder: Path) -> Path:
+    """Make ``folder`` one in which the study finds all that it finds here, but no results."""
     folder.mkdir(parents=True, exist_ok=True)
     for path in Path().iterdir():
         if path.name != RESULTS.name and not path.name.startswith(".") and not (folder / path.name).exists():
             (folder / path.name).symlink_to(path.resolve())
-    yield folder
+    return folder
 
 
 def _name(study: Study) -> str:

@@ -23,7 +23,9 @@ def save(study_files: StudyFiles = PARAMS, remote: Remote = None):
     from das.study import load_study
     from das.study.saved import save
 
-    kept = save(load_study(study_files), remote)
+    kept, unfinished = save(load_study(study_files), remote)
+    if unfinished:
+        print(f"not finished, so not saved: {', '.join(unfinished)}")
     print(f"{kept}: names what was saved; `git add {kept}` and commit it")
 
 

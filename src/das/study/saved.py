@@ -43,9 +43,9 @@ class Restored:
     refused: list[str] = field(default_factory=list)
 
 
-def save(study: Study, remote: str | None = None) -> Path:
+def save(study: Study, remote: str | None = None) -> tuple[Path, list[str]]:
     """Push the study's finished work to a remote of DVC, by default its default one; returns the file of hashes that
-    git must keep.
+    git must keep, and the stages that are not finished.
 
     Of the study of params.yaml the stages that are finished are saved, because dvc.lock says of a stage that it is
     done; of others what there is. Raises DasError where a result cannot stand, where nothing is finished, and where the
@@ -60,9 +60,9 @@ def save(study: Study, remote: str | None = None) -> Path:
                 raise DasError(
                     f"study.name: is {study.name!r}, as in {PARAMS}, whose results dvc.lock keeps; choose another"
                 )
-            kept, targets = PIPELINE.with_suffix(".lock"), _finished_stages(repo, study)
+            kept, (targets, unfinished) = PIPELINE.with_suffix(".lock"), _stages(repo, study)
         else:
-            kept = FOLDER / f"{study.name}.dvc"
+            kept, unfinished = FOLDER / f"{study.name}.dvc", []
             targets = [str(kept)] if _track(study, kept) else []
         if not targets:
             raise DasError(f"{RESULTS}: nothing of the study {study.name} is finished; make it first")
@@ -70,7 +70,7 @@ def save(study: Study, remote: str | None = None) -> Path:
             for target in targets:
                 repo.commit(target, force=True, allow_missing=True)
             repo.push(targets, remote=remote)
-    return kept
+    return kept, unfinished
 
 
 def restore(study: Study, wanted: Sequence[Path] = (), remote: str | None = None, replace: bool = False) -> Restored:
@@ -194,17 +194,20 @@ def _line(error: BaseException) -> str:
     return " ".join(f"{error or type(error).__name__}".split())[:300]
 
 
-def _finished_stages(repo: Any, study: Study) -> list[str]:
-    """The stages of dvc.yaml all of whose results are there."""
-    files = (path for run in results.everything(study) for path in (*run.files.values(), run.record))
-    lacking = [path for path in files if not path.exists()]
-    found = []
+def _stages(repo: Any, study: Study) -> tuple[list[str], list[str]]:
+    """The stages of dvc.yaml all of whose results, and all that these are made from, are there, and the others."""
+    from dvc.dependency import ParamsDependency
+
+    made = (path for run in results.everything(study) for path in (*run.files.values(), run.record))
+    lacking = [path for path in made if not path.exists()]
+    finished, unfinished = [], []
     for stage in repo.index.stages:
-        outs = [_place(out) for out in stage.outs]
-        whole = all(out.exists() and not any(out in path.parents for path in lacking) for out in outs)
-        if whole and Path(stage.relpath) == PIPELINE:
-            found.append(stage.addressing)
-    return found
+        if Path(stage.relpath) == PIPELINE:
+            files = [dep for dep in stage.deps if not isinstance(dep, ParamsDependency)]
+            places = [_place(one) for one in (*stage.outs, *files)]
+            whole = all(place.exists() and not any(place in path.parents for path in lacking) for place in places)
+            (finished if whole else unfinished).append(stage.addressing)
+    return finished, unfinished
 
 
 def _track(study: Study, kept: Path) -> bool:
@@ -248,17 +251,31 @@ def _brought(repo: Any, hashes: Mapping[Path, Any], remote: str | None, done: Re
         if place.exists() and not _intact(place, hashes[path]):
             print(f"{place}: is damaged in DVC's cache ({path}); it is brought again", flush=True)
             place.unlink()
-    if lacking := {of for path, of in hashes.items() if not objects[path].exists()}:
-        with _answering(repo, remote, holds=True):
-            repo.cloud.pull(lacking, remote=remote)
+    lacking = {of for path, of in hashes.items() if not objects[path].exists()}
+    damaged = _pull(repo, lacking, remote) if lacking else set()
     for path, of in hashes.items():
         place = objects[path]
-        if not place.exists():
-            done.refused.append(f"{path}: the remote lacks its object ({of.value})")
-        elif of in lacking and not _intact(place, of):
-            place.unlink()
+        if of in damaged or (of in lacking and place.exists() and not _intact(place, of)):
+            place.unlink(missing_ok=True)
             done.refused.append(f"{path}: is damaged in the remote (its MD5 is not {of.value})")
+        elif not place.exists():
+            done.refused.append(f"{path}: the remote lacks its object ({of.value})")
     return {path: place for path, place in objects.items() if place.exists()}
+
+
+def _pull(repo: Any, lacking: set[Any], remote: str | None) -> set[Any]:
+    """Bring objects into DVC's cache; returns those that DVC itself found damaged: of lists of folders, which it reads,
+    it stops at one."""
+    from dvc_objects.errors import ObjectFormatError
+
+    lists, damaged = [{of} for of in lacking if of.isdir], set()
+    with _answering(repo, remote, holds=True):
+        for some in [*lists, lacking.difference(*lists)]:
+            try:
+                repo.cloud.pull(some, remote=remote)
+            except ObjectFormatError:
+                damaged |= some
+    return damaged
 
 
 def _intact(place: Path, of: Any) -> bool:

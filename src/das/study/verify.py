@@ -70,7 +70,7 @@ def chosen(study: Study, wanted: Sequence[Path]) -> list[Run]:
     found = [run for run in runs if any(run.main == place or place in run.main.parents for place in wanted)]
     if not found:
         named = ", ".join(map(str, wanted))
-        raise DasError(f"{named}: is no number of the study {study.name}; name the study's files with --study")
+        raise DasError(f"{named}: is no result of the study {study.name}; name the study's files with --study")
     return found
 
 
