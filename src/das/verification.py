@@ -5,9 +5,10 @@ it continues where it stopped.
 """
 
 import shutil
+import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import chdir
+from contextlib import chdir, redirect_stdout
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -59,19 +60,24 @@ def remake(study: Study, runs: Iterable[Run]) -> Iterator[Outcome]:
     """Repeat search and training of ``runs`` and of what they read, and compare the bytes with the stored ones; where
     another processor, other packages or other code make it, the numbers, within the tolerances.
 
-    What is not the same stays in its folder, which is named, to be looked at.
+    What is not the same stays in a folder, which is named, to be looked at.
     """
     folder, differ = _project(RESULTS / "work" / "remade" / _name(study)), False
+    aside = folder.with_name(f"{folder.name}.differs")
     for run in runs:
         start = time.perf_counter()
-        with chdir(folder):
+        with chdir(folder), redirect_stdout(sys.stderr):
             for each in [*verify.needed(run), run]:
                 if not results.take(each):
                     _make(study, each)
         tier, said = _compared(run, folder)
-        differ |= tier != verify.REMADE_HERE
+        if tier != verify.REMADE_HERE:
+            differ, said = True, f"{said}; see {aside}"
         yield _remembered(study, Outcome(run, tier, said, time.perf_counter() - start))
-    if not differ:
+    shutil.rmtree(aside, ignore_errors=True)
+    if differ:
+        folder.rename(aside)
+    else:
         shutil.rmtree(folder)
 
 
@@ -103,7 +109,7 @@ def _scores(study: Study, run: MethodRun) -> dict[str, Any]:
             for path in (*other.files.values(), other.record):
                 (folder / path).parent.mkdir(parents=True, exist_ok=True)
                 (folder / path).symlink_to(path.resolve())
-        with chdir(folder):
+        with chdir(folder), redirect_stdout(sys.stderr):
             _make(study, run)
         return read_json(folder / run.main)["last"]
     finally:
@@ -156,11 +162,11 @@ def _compared(run: Run, folder: Path) -> tuple[str | None, str]:
     if not elsewhere:
         return (
             None,
-            f"other bytes ({', '.join(other)}) by the same processor, packages and code; {differ}; see {folder}",
+            f"other bytes ({', '.join(other)}) by the same processor, packages and code; {differ}",
         )
     by = f"by another {' and '.join(elsewhere)}"
     if not near:
-        return None, f"not within the tolerances, {by}; {differ}; see {folder}"
+        return None, f"not within the tolerances, {by}; {differ}"
     return verify.REMADE_ELSEWHERE, f"{differ}, {by}"
 
 

@@ -80,7 +80,8 @@ def verify(
 
         sound = {result.path for result in traced if not result.fault}
         runs = [run for run in chosen(study, wanted or []) if run.main in sound]
-        for outcome in (verification.remake if remake else verification.again)(study, runs):
+        asked = [*([verification.again] if again else []), *([verification.remake] if remake else [])]
+        for outcome in (outcome for verified in asked for outcome in verified(study, runs)):
             print(
                 f"{outcome.run.main}: {outcome.tier or 'fault'}: {outcome.said} ({outcome.seconds:.1f} s)", flush=True
             )

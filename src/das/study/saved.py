@@ -200,7 +200,8 @@ def _stages(repo: Any, study: Study) -> tuple[list[str], list[str]]:
 
     made = (path for run in results.everything(study) for path in (*run.files.values(), run.record))
     lacking = [path for path in made if not path.exists()]
-    finished, unfinished = [], []
+    finished: list[str] = []
+    unfinished: list[str] = []
     for stage in repo.index.stages:
         if Path(stage.relpath) == PIPELINE:
             files = [dep for dep in stage.deps if not isinstance(dep, ParamsDependency)]
