@@ -25,7 +25,7 @@ from das.files import read_json
 from das.seals import read_sealed
 from das.search.make import control_policy, search_policy
 from das.study import code, results, verify
-from das.study.runs import RESULTS, EvaluationRun, MethodRun, PolicyRun, Run, TrainingRun, TuningRun, digest
+from das.study.runs import RESULTS, EvaluationRun, MethodRun, PolicyRun, Run, SearchRun, TrainingRun, TuningRun, digest
 from das.study.schema import Study
 from das.study.sources import sha256
 from das.video.policy import Policy
@@ -118,11 +118,11 @@ def _scores(study: Study, run: MethodRun) -> dict[str, Any]:
 
 def _make(study: Study, run: Run) -> None:
     """What `das search`, `train`, `evaluate` and `tune` do."""
-    if isinstance(run, PolicyRun) and not run.searches:
+    if isinstance(run, PolicyRun) and not isinstance(run, SearchRun):
         return control_policy(run)
     images = data.of_study(study, run.dataset, run.seed)
     match run:
-        case PolicyRun():
+        case SearchRun():
             search_policy(run, images)
         case TrainingRun():
             train(run, images, _policy(run))
@@ -193,9 +193,14 @@ def _difference(run: Run, folder: Path) -> tuple[str, bool]:
 
 def _remembered(study: Study, outcome: Outcome) -> Outcome:
     if outcome.tier:
-        meter = Meter(prepare(study.compute)).record()
-        facts = {"when": datetime.now(UTC).isoformat(timespec="seconds"), "found": outcome.said}
-        facts |= {"seconds": round(outcome.seconds, 3), "machine": meter["machine"], "packages": meter["packages"]}
+        here = Meter(prepare(study.compute)).record()
+        facts = {
+            "when": datetime.now(UTC).isoformat(timespec="seconds"),
+            "found": outcome.said,
+            "seconds": round(outcome.seconds, 3),
+            "machine": here["machine"],
+            "packages": here["packages"],
+        }
         verify.remember(outcome.run, outcome.tier, facts)
     return outcome
 

@@ -191,7 +191,11 @@ def test_every_dvc_out_is_a_target_of_snakemake(tmp_path):
                     target = cmd.split()[-1]
                     assert target in (out, str(Path(out).parent))
                     outs.append(target)
-    assert {Path(out).parts[1] for out in outs} == {*("data", "policies", "checkpoints", "numbers"), "summary", "tables"}
+    assert {Path(out).parts[1] for out in outs} == {
+        *("data", "policies", "checkpoints", "numbers"),
+        "summary",
+        "tables",
+    }
     done = subprocess.run(
         [command("snakemake"), "--cores", "1", "--dry-run", *outs], cwd=project, capture_output=True, text=True
     )
