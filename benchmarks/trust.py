@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import chdir
 from pathlib import Path
 
 import yaml
@@ -18,6 +19,7 @@ from benchmarks._measure import write
 from das.files import publish
 from das.seals import sealed
 from das.study import load_study, results
+from das.study.schema import Study
 
 ROOT = Path(__file__).parents[1]
 BINARIES = Path(sys.executable).parent
@@ -34,6 +36,17 @@ def call(folder: Path, *command: str) -> str:
     return done.stdout
 
 
+def publish_all(study: Study) -> None:
+    """What the study's runs would leave."""
+    for run in results.everything(study):
+        number = {"number": run.identity, "settings": run.settings, "digests": {"settings": run.digest}}
+        contents = {"checkpoint": f"{run.seed:0{CHECKPOINT}d}", "number": json.dumps(number, indent=1)}
+        results.publish(run, contents, results.inputs(run), FACTS)
+    for card, data in results.cards(study).items():
+        publish(card, sealed({"made_from": results.card_source(data)}))
+    Path("results/policies/many/fashion_mnist/resnet8").mkdir(parents=True)  # so that DVC finds a whole chain
+
+
 def saved(place: Path) -> Path:
     """A project whose results, published without being made, were saved in a folder beside it."""
     project = place / "project"
@@ -44,16 +57,8 @@ def saved(place: Path) -> Path:
     study = yaml.safe_load((ROOT / "params.yaml").read_text())
     study["study"] |= {"name": "many", "methods": ["baseline"], "seeds": list(range(SEEDS))}
     (project / "params.yaml").write_text(yaml.safe_dump(study))
-    os.chdir(project)
-    asked = load_study(["params.yaml"])
-    for run in results.everything(asked):
-        number = {"number": run.identity, "settings": run.settings, "digests": {"settings": run.digest}}
-        contents = {"checkpoint": f"{run.seed:0{CHECKPOINT}d}", "number": json.dumps(number, indent=1)}
-        results.publish(run, contents, results.inputs(run), FACTS)
-    for card, data in results.cards(asked).items():
-        publish(card, sealed({"made_from": results.card_source(data)}))
-    for stage in ("policies", "checkpoints", "numbers"):  # a policy folder, so that DVC finds a whole chain
-        (project / f"results/{stage}/many/fashion_mnist/resnet8").mkdir(parents=True, exist_ok=True)
+    with chdir(project):
+        publish_all(load_study(["params.yaml"]))
     for command in (("init", "-q"), ("config", "user.email", "a@b"), ("config", "user.name", "a")):
         call(project, "git", *command)
     call(project, "dvc", "init", "-q")
