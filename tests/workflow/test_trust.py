@@ -121,6 +121,13 @@ def test_dvc_and_snakemake_agree_about_what_is_done(first, tmp_path):
     assert files(clone).keys() == files(first).keys()
     assert number.read_bytes() == whole
 
+    tool(clone, "dvc", "remote", "remove", "folder")  # who has the lock and no remote
+    for folder in ("results", ".dvc/cache", ".snakemake"):
+        shutil.rmtree(clone / folder)
+    tool(clone, "dvc", "repro")
+    assert number.read_bytes() == whole
+    assert tool(clone, "dvc", "status").split() == done
+
 
 @pytest.mark.long
 def test_dvc_shows_compares_and_queues(first, tmp_path):

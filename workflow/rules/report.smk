@@ -21,8 +21,8 @@ IMAGES = [
 rule tables:
     """Write the study's tables as CSV, Markdown and LaTeX."""
     input:
-        numbers=[str(run.number) for run in RUNS],
-        policies=SEARCHED_POLICIES,
+        numbers=made_of("tables", [str(run.number) for run in RUNS]),
+        policies=made_of("tables", SEARCHED_POLICIES),
         published=TASK.facts.get("published", []),
         again=again(str(products.record_path(STUDY, "tables"))),
     output:
@@ -50,8 +50,8 @@ rule tables:
 rule summary:
     """Write the study's scores, losses and entropies of alpha in small files, which DVC shows as metrics and plots."""
     input:
-        numbers=[str(run.number) for run in RUNS],
-        policies=SEARCHED_POLICIES,
+        numbers=made_of("summary", [str(run.number) for run in RUNS]),
+        policies=made_of("summary", SEARCHED_POLICIES),
         again=again(str(products.record_path(STUDY, "summary"))),
     output:
         [f"results/summary/{NAME}/{name}" for name in products.summary_of(STUDY)],
