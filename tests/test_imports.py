@@ -21,7 +21,7 @@ STOREYS = [
     {"search"},
     {"analysis"},
     {"inference"},
-    {"benchmark", "export", "report"},
+    {"benchmark", "export", "report", "verification"},
     {"cli"},
 ]
 LEVEL = {name: level for level, names in enumerate(STOREYS) for name in names}

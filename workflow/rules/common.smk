@@ -102,6 +102,14 @@ def shown(kind, path, category, **labels):
     )
 
 
+def made_of(kind, paths):
+    """The inputs of the study's tables or summary, `ancient` while these stand, which their content says
+    (products.stale): restored files have any age."""
+    path = products.record_path(STUDY, kind)
+    stand = path.exists() and str(path) not in AGAIN
+    return [ancient(path) for path in paths] if stand else paths
+
+
 def data_mark(wildcards):
     """What says that a data set which is fetched is there."""
     folder = FETCHED.get(wildcards.dataset)

@@ -21,8 +21,8 @@ IMAGES = [
 rule tables:
     """Write the study's tables as CSV, Markdown and LaTeX."""
     input:
-        numbers=[str(run.number) for run in RUNS],
-        policies=SEARCHED_POLICIES,
+        numbers=made_of("tables", [str(run.number) for run in RUNS]),
+        policies=made_of("tables", SEARCHED_POLICIES),
         published=TASK.facts.get("published", []),
         again=again(str(products.record_path(STUDY, "tables"))),
     output:
@@ -41,6 +41,29 @@ rule tables:
         f"tables of the study {NAME}"
     shell:
         "das tables > {log:q} 2>&1"
+
+
+rule summary:
+    """Write the study's scores, losses and entropies of alpha in small files, which DVC shows as metrics and plots."""
+    input:
+        numbers=made_of("summary", [str(run.number) for run in RUNS]),
+        policies=made_of("summary", SEARCHED_POLICIES),
+        again=again(str(products.record_path(STUDY, "summary"))),
+    output:
+        [f"results/summary/{NAME}/{name}" for name in products.summary_of(STUDY)],
+        products.record_path(STUDY, "summary"),
+    log:
+        f"results/logs/summary/{NAME}.log",
+    conda:
+        "../envs/das.yaml"
+    resources:
+        mem_mb=MEMORY_MB,
+    params:
+        study=DIGEST,
+    message:
+        f"summary of the study {NAME}"
+    shell:
+        "das summary > {log:q} 2>&1"
 
 
 rule figures:
@@ -99,3 +122,11 @@ rule all_tables:
         "results/tables"
     input:
         rules.tables.output,
+
+
+rule all_summary:
+    """Scores, losses and alpha for DVC: `snakemake results/summary`."""
+    name:
+        "results/summary"
+    input:
+        rules.summary.output,

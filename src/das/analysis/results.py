@@ -107,12 +107,12 @@ def _seconds(record: dict) -> float:
 
 def trainings(study: Study) -> list[dict]:
     """One entry per training of the study's grid that was made and can stand, in its order: dataset, backbone, method,
-    seed, and curves: `train_loss` by epoch, `test_score` by `test_epoch`."""
+    seed, and curves: `train_loss` by epoch, `test_loss` and `test_score` by `test_epoch`."""
     found = []
     for run in of_study(study):
         if run.trained is run and standing(run)[0]:
             content = read_json(run.number)
-            curves = {key: content["curves"][key] for key in ("train_loss", "test_epoch")}
+            curves = {key: content["curves"][key] for key in ("train_loss", "test_epoch", "test_loss")}
             curves["test_score"] = content["curves"][f"test_{content['metric']}"]
             found.append(run.identity | {"curves": curves})
     return found

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from das.cli import benchmark, export, images, reports, runs, store, watch
+from das.cli import benchmark, export, images, reports, runs, saved, store, watch
 from das.cli.common import enter_project
 from das.errors import DasError
 
@@ -18,7 +18,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # rich alone would take longer to import than everything else
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for family in (runs, watch, images, export, reports, store, benchmark):
+for family in (runs, watch, images, export, reports, store, saved, benchmark):
     app.add_typer(family.app)
 
 

@@ -28,6 +28,19 @@ def tables(study_files: StudyFiles = PARAMS):
 
 
 @app.command()
+def summary(study_files: StudyFiles = PARAMS):
+    """Write the study's scores, losses and entropies of alpha to results/summary/STUDY, in the small files that DVC
+    shows as metrics and plots (docs/dvc.md)."""
+    from das.analysis.summary import write_summary
+    from das.study import load_study, products
+
+    study = load_study(study_files)
+    with products.making(study, "summary") as folder:
+        write_summary(study, folder)
+    print(folder)
+
+
+@app.command()
 def record(study_files: StudyFiles = PARAMS):
     """Append the study's finished runs to docs/results/recorded/STUDY.csv, from which its tables are made elsewhere
     without training: numbers, policies, trials and run records, no checkpoints.

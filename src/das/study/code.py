@@ -39,7 +39,7 @@ def fingerprint(kind: str) -> str:
                 known[bits] = hashlib.sha256(ast.dump(_bare(content)).encode()).hexdigest()
             found[file.relative_to(PACKAGE).as_posix()] = known[bits]
     _remember(known)
-    text = json.dumps([found, {library: _version(library) for library in LIBRARIES}], sort_keys=True)
+    text = json.dumps([found, {library: version_of(library) for library in LIBRARIES}], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -56,7 +56,8 @@ def _bare(content: bytes) -> ast.Module:
     return tree
 
 
-def _version(library: str) -> str | None:
+def version_of(library: str) -> str | None:
+    """The installed version; None where it is not installed."""
     try:
         return version(library)
     except PackageNotFoundError:

@@ -1,5 +1,6 @@
 """Tables and figures vouch for themselves as results do: a sealed record says what they were made from."""
 
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,7 @@ MADE = {
         RESULTS_OF_METHODS,
     ),
     "receptive_fields": ("figures", ("receptive_field_*",), ("search",)),
+    "summary": ("summary", ("metrics/**/*.json", "*.csv"), RESULTS_OF_METHODS),
 }
 
 
@@ -46,6 +48,13 @@ def figures_of(study: Study) -> list[str]:
     ]
 
 
+def summary_of(study: Study) -> list[str]:
+    """The files of the study's summary (das.analysis.summary)."""
+    grid = study.study
+    metrics = itertools.product(grid.datasets, grid.backbones, grid.methods)
+    return ["scores.csv", "losses.csv", "alpha.csv", *(f"metrics/{'/'.join(names)}.json" for names in metrics)]
+
+
 def record_path(study: Study, kind: str) -> Path:
     """The record of the study's tables, figures or receptive fields."""
     return RESULTS / MADE[kind][0] / study.name / f"{kind}.made_from.json"
@@ -58,7 +67,7 @@ def making(study: Study, kind: str) -> Iterator[Path]:
     with Look(RESULTS / study.name) as look:
         made_from = _state(study, kind, look)
         yield path.parent
-        publish(path, sealed({"made_from": made_from, "files": _files(study, kind, look)}))
+        publish(path, sealed({"made_from": made_from, "files": _hashes(kind, path.parent, look)}))
 
 
 def stale(study: Study) -> dict[Path, str]:
@@ -78,7 +87,7 @@ def _fault(study: Study, kind: str, path: Path, look: Look) -> str | None:
         return str(error)
     if record.get("made_from") != _state(study, kind, look):
         return f"the {kind.replace('_', ' ')} were made from other results"
-    now = _files(study, kind, look)
+    now = _hashes(kind, path.parent, look)
     for name, content in record.get("files", {}).items():
         if name in now and now[name] != content:
             return f"{path.parent / name} is not the file that was made (edited, damaged or exchanged)"
@@ -98,7 +107,10 @@ def _state(study: Study, kind: str, look: Look) -> str:
     return digest([study.model_dump(), contents], full=True)
 
 
-def _files(study: Study, kind: str, look: Look) -> dict[str, str]:
-    folder, patterns, _ = MADE[kind]
-    place = RESULTS / folder / study.name
-    return {path.name: look.hash(path) for pattern in patterns for path in sorted(place.glob(pattern))}
+def files_of(kind: str, folder: Path) -> list[str]:
+    """The files of a kind in ``folder``, named as they lie below it."""
+    return [path.relative_to(folder).as_posix() for pattern in MADE[kind][1] for path in sorted(folder.glob(pattern))]
+
+
+def _hashes(kind: str, folder: Path, look: Look) -> dict[str, str]:
+    return {name: look.hash(folder / name) for name in files_of(kind, folder)}

@@ -237,17 +237,22 @@ def card_path(study: Study, dataset: str, seed: int) -> Path:
     return RESULTS / "data" / study.name / f"{dataset}{split}.json"
 
 
+def cards(study: Study) -> dict[Path, Dataset]:
+    """{card: data set, as the runs that read the card read it} of the study's grid."""
+    return {
+        card_path(study, name, seed): data_of(study, name, seed)
+        for name in study.study.datasets
+        for seed in range(study.datasets[name].splits or 1)
+    }
+
+
 def audit(study: Study) -> dict[Path, str]:
     """{main file: why} of all results and cards of the study that are there and cannot stand, and of those that are
     made from such. What is whole is kept in the store, if it is not yet, before anything is made in its place."""
-    unfit: dict[Path, str] = {}
     _forget_the_future(study)
     with Look(RESULTS / study.name) as look:
-        for name in study.study.datasets:
-            for seed in range(study.datasets[name].splits or 1):
-                path = card_path(study, name, seed)
-                if path.exists() and (why := card_fault(path, data_of(study, name, seed), look)):
-                    unfit[path] = why
+        unfit = {path: why for path, data in cards(study).items()
+                 if path.exists() and (why := card_fault(path, data, look))}  # fmt: skip
     return unfit | unfit_of(study, everything(study))
 
 
@@ -272,22 +277,22 @@ def unfit_of(study: Study, runs: Iterable[Run]) -> dict[Path, str]:
         for run in runs:
             if not any(path.exists() for path in (*run.files.values(), run.record)):
                 continue
-            _save(run, look)
+            keep(run, look)
             remade = [role for role, other in run.reads.items() if other.main in unfit]
-            if why := fault(run, look) or _missing(run):
+            if why := fault(run, look) or missing(run):
                 unfit[run.main] = why
             elif remade:
                 unfit[run.main] = f"its {remade[0]} is made again"
     return unfit
 
 
-def _missing(run: Run) -> str | None:
+def missing(run: Run) -> str | None:
     """Which file is missing beside the main one. A number needs no weights to stand."""
     lost = [path for role, path in run.files.items() if role != "checkpoint" and not path.exists()]
     return f"{lost[0]} is missing" if lost and run.main.exists() else None
 
 
-def _save(run: Run, look: Look) -> None:
+def keep(run: Run, look: Look) -> None:
     """Keep what lies at the run's place in the store, if all of it is what its record names: whether the study still
     asks for it or not, it was made once."""
     try:
