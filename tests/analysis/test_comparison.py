@@ -8,14 +8,15 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from das.analysis import published, results
+from das.analysis import results
 from das.analysis.figures import accuracy_against_compute, training_curves
-from das.analysis.published import COLUMNS, known_as, published_table, read_published
-from das.analysis.searches import search_cost_table
+from das.analysis.published import published_table
+from das.analysis.searches import readable_search_costs, search_cost_table
 from das.analysis.statistics import holm, noise_floor, paired_difference, paired_p_value
 from das.analysis.tables import _interval, _p_value, accuracy_table, write_tables
 from das.errors import DasError
-from das.study import check, of_study
+from das.study import check, of_study, published
+from das.study.published import COLUMNS, known_as
 from das.study.schema import Tuning
 
 SEEDS = (0, 1, 2)
@@ -197,14 +198,19 @@ def test_search_costs_of_ours_and_of_others(made):
     ours, theirs = table.iloc[0], table.iloc[1]
     assert (ours.method, ours.seeds, ours.space_size, ours.source) == ("CutMix", 3, 7, "measured here")
     assert ours.device_hours == pytest.approx(0.01)
-    assert (theirs.method, theirs.device_hours, theirs.source) == ("dada", 0.1, "three")
+    assert (theirs.method, theirs.dataset, theirs.device_hours, theirs.source) == ("DADA", "CIFAR-10", 0.1, "three")
+    shown = readable_search_costs(table)
+    assert shown["CPU hours"].tolist() == ["0.01", ""]  # the study runs on a CPU, the other was published in GPU hours
+    assert shown["GPU hours"].tolist() == ["", "0.1"]
 
 
 def test_everything_is_written_and_what_was_not_run_says_so(made, tmp_path):
     write_tables(made, tmp_path / "tables")
     names = {path.name for path in (tmp_path / "tables").iterdir()}
     assert names == {
-        f"{t}.{s}" for t in ("accuracy", "cost", "published", "search", "search_cost") for s in ("csv", "md", "tex")
+        f"{table}{suffix}"
+        for table in ("accuracy", "cost", "published", "search", "search_cost")
+        for suffix in (".csv", ".md", ".tex", "_full.tex")
     }
     assert "2 of 3" in (tmp_path / "tables" / "accuracy.md").read_text()
     for number in of_study(made):
@@ -252,5 +258,5 @@ def test_damaged_files_of_published_numbers_are_named(made, text, words):
     if text:
         path.write_text(text)
     with pytest.raises(DasError, match="das_paper") as caught:
-        read_published()
+        published.rows()
     assert words in str(caught.value)

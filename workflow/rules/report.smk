@@ -19,7 +19,7 @@ IMAGES = [
 
 
 rule tables:
-    """Write the study's tables as CSV, Markdown and LaTeX."""
+    """Write the study's tables as CSV, Markdown and LaTeX, the latter in a short and a full form."""
     input:
         numbers=[str(run.number) for run in RUNS],
         policies=SEARCHED_POLICIES,
@@ -31,7 +31,7 @@ rule tables:
             caption="../report/tables.rst",
             category="Tables",
         ),
-        expand("{table}.{format}", table=TABLES, format=["md", "tex"]),
+        expand("{table}{suffix}", table=TABLES, suffix=[".md", ".tex", "_full.tex"]),
         products.record_path(STUDY, "tables"),
     log:
         f"results/logs/tables/{NAME}.log",

@@ -63,7 +63,7 @@ def predictions(dataset: Dataset, backbone: Backbone, method: Method, seed: Seed
 
     study = load_study(study_files)
     run = of_method(study, dataset, backbone, method, seed)
-    from das.analysis.segmentation import write_predictions
+    from das.analysis.predictions import write_predictions
 
     print(write_predictions(run, images_of(study, dataset, seed), policy_of(run)))
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from das.analysis.figures import STYLE
-from das.analysis.segmentation import predictions_figure
+from das.analysis.predictions import predictions_figure
 from das.data import decode
 from das.data.crops import Framing
 from das.errors import DasError

@@ -7,7 +7,7 @@ from pathlib import Path
 from das.errors import DasError
 from das.files import publish
 from das.seals import read_sealed, sealed
-from das.study import registry
+from das.study import published, registry
 from das.study.results import card_path, everything
 from das.study.runs import RESULTS, SearchRun, digest, searches_of
 from das.study.schema import Study
@@ -29,9 +29,19 @@ MADE = {
 
 
 def tables_of(study: Study) -> list[str]:
-    """The names of the study's tables: its task's, and what planted nuisances ask for."""
+    """The names of the study's tables: its task's, `published` only where something is; IoU by class of a dense task;
+    and what planted nuisances ask for."""
+    facts = registry.lookup("task", study.task).facts
+    tables = [name for name in facts["tables"] if name != "published" or _has_published(study)]
     planted = any(study.datasets[name].planted for name in study.study.datasets)
-    return [*registry.lookup("task", study.task).facts["tables"], *(["planted"] if planted else [])]
+    return [*tables, *(["class_iou"] if facts["dense"] else []), *(["planted"] if planted else [])]
+
+
+def _has_published(study: Study) -> bool:
+    try:
+        return bool(published.of_study(study))
+    except DasError:  # the table's own job says what is wrong with the files
+        return True
 
 
 def figures_of(study: Study) -> list[str]:
