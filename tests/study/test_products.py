@@ -7,7 +7,7 @@ import pytest
 from das.study import load_study, products
 
 ROOT = Path(__file__).parents[2]
-ALWAYS = ["accuracy", "compute", "curves"]
+ALWAYS = ["overview", "accuracy", "compute", "curves"]
 
 
 def _with(study, **grid):

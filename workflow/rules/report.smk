@@ -80,6 +80,7 @@ rule receptive_fields:
     """Draw where in the image a network looks through each kind of video, with the areas as CSV."""
     input:
         policies=SEARCHED_POLICIES,
+        networks=shown_networks,
         data=IMAGES,
         again=again(str(products.record_path(STUDY, "receptive_fields"))),
     output:

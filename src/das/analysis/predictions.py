@@ -1,17 +1,18 @@
 """Pictures of what a segmentation network predicts from each frame."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
 import torch
-from matplotlib.colors import ListedColormap
+from matplotlib.colors import ListedColormap, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from torch import Tensor
 from torch.nn import functional as F
 
-from das.analysis.figures import STYLE, save_figure
+from das.analysis.style import PAGE, STYLE, save_figure, wrapped
 from das.data.batches import Batches
 from das.data.crops import IGNORE
 from das.data.sets import Dataset
@@ -23,7 +24,11 @@ from das.video.policy import Policy
 from das.video.registration import DenseConsensus
 
 PICTURES = 3
-IGNORED_COLOUR = "white"
+TALL = 8.5  # inches that a page has for the pictures
+IGNORED_COLOR = "white"
+#: The medium-contrast scheme of Paul Tol (Colour Schemes, SRON/EPS/TN/09-002), which the color-blind and gray printers
+#: tell apart, and black.
+CONTRASTING = ("#004488", "#EECC66", "#994455", "#6699CC", "#997700", "#EE99AA", "#000000")
 
 
 @torch.no_grad()
@@ -55,16 +60,27 @@ def frame_predictions(model: SegmentationModel, images: Tensor) -> dict[str, Ten
 
 
 def predictions_figure(
-    model: SegmentationModel, images: Tensor, masks: Tensor | None = None, title: str | None = None
+    model: SegmentationModel,
+    images: Tensor,
+    masks: Tensor | None = None,
+    title: str | None = None,
+    names: Sequence[str] | None = None,
 ) -> Figure:
-    """Three rows for each image: its frames, the labels predicted for them, and these brought back onto the image."""
+    """Three rows for each image: its frames, the labels predicted for them, and these brought back onto the image; with
+    ``masks`` also how well the two means fit each.
+
+    Args:
+        names: what to call each image.
+    """
     found = {name: tensor.numpy() for name, tensor in frame_predictions(model, images).items()}
     count, frames = found["videos"].shape[:2]
-    tones = [tuple(value / 255 for value in color) for color in model.palette]
-    colors = ListedColormap(tones).with_extremes(over=IGNORED_COLOUR)
-    style = {"cmap": colors, "vmin": -0.5, "vmax": len(model.classes) - 0.5, "interpolation": "nearest"}
+    tones = colors_of(model)
+    colors = ListedColormap(tones).with_extremes(over=IGNORED_COLOR)
+    style = {"cmap": colors, "vmin": -0.5, "vmax": len(tones) - 0.5, "interpolation": "nearest"}
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(1.3 * (frames + 2), 1.3 * 3 * count + 0.9), layout="compressed")
+        side = min(PAGE / (frames + 2), max(TALL / (3 * count), 0.8))
+        figure = Figure(figsize=(side * (frames + 2), (side + 0.13) * 3 * count + 0.8), layout="compressed")
+        figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)
         axes = figure.subplots(3 * count, frames + 2, squeeze=False)
         for axis in axes.flat:
             axis.set(xticks=[], yticks=[])
@@ -72,26 +88,50 @@ def predictions_figure(
         for index in range(count):
             rows = axes[3 * index : 3 * index + 3]
             rows[0, 0].imshow(_picture(images[index].numpy()))
-            if masks is not None:
-                rows[1, 0].imshow(masks[index].numpy(), **style)
-                rows[1, 0].set_title("mask")
             for frame in range(frames):
                 rows[0, frame + 1].imshow(_picture(found["videos"][index, frame]))
                 rows[1, frame + 1].imshow(found["frames"][index, frame], **style)
                 rows[2, frame + 1].imshow(found["aligned"][index, frame], **style)
-            rows[1, -1].imshow(found["as_they_come"][index], **style)
-            rows[2, -1].imshow(found["fused"][index], **style)
             for row, text in zip(rows, ("frames", "labels", "brought back"), strict=True):
-                row[1].set_ylabel(text)
-            rows[0, 0].set_title("image")
-            rows[1, -1].set_title("mean, as they come", fontsize=7)
-            rows[2, -1].set_title("mean, brought back", fontsize=7)
-        patches = [Patch(color=tone, label=name) for tone, name in zip(tones, model.classes, strict=True)]
-        patches.append(Patch(facecolor=IGNORED_COLOUR, edgecolor="0.6", label="does not count"))
-        figure.legend(handles=patches, loc="outside lower center", ncols=min(4, len(patches)))
+                row[1].set_ylabel(text, fontsize=6.5)
+            rows[0, 0].set_title(names[index] if names else "image", fontsize=7, pad=2)
+            if masks is not None:
+                rows[1, 0].imshow(masks[index].numpy(), **style)
+                rows[1, 0].set_title("mask", fontsize=7, pad=2)
+            for row, name, text in ((1, "as_they_come", "mean as they come"), (2, "fused", "mean brought back")):
+                rows[row, -1].imshow(found[name][index], **style)
+                fit = "" if masks is None else f"\nIoU {_percent(image_iou(found[name][index], masks[index].numpy()))}"
+                rows[row, -1].set_title(f"{text}{fit}", fontsize=6.5, pad=2)
+        patches = [
+            Patch(facecolor=tone, edgecolor="0.4", label=name) for tone, name in zip(tones, model.classes, strict=True)
+        ]
+        patches.append(Patch(facecolor=IGNORED_COLOR, edgecolor="0.4", label="does not count"))
+        figure.legend(handles=patches, loc="outside lower center", ncols=4)
         if title:
-            figure.suptitle(title)
+            figure.suptitle(wrapped(title, int(side * (frames + 2) * 14), 3), fontsize=8)
     return figure
+
+
+def colors_of(model: SegmentationModel) -> list[tuple[float, float, float]]:
+    """A color in [0, 1] for each class: the data set's own where it has any, and `CONTRASTING` ones for a few."""
+    if model.colors or len(model.classes) > len(CONTRASTING):
+        return [(r / 255, g / 255, b / 255) for r, g, b in model.palette]
+    return [to_rgb(color) for color in CONTRASTING[: len(model.classes)]]
+
+
+def image_iou(labels: np.ndarray, mask: np.ndarray) -> float:
+    """Mean over the classes of a mask (H, W; 255 where nothing counts) of the intersection over union with ``labels``
+    (H, W); NaN for a mask without any."""
+    counts = mask != IGNORE
+    found = []
+    for label in np.unique(mask[counts]):
+        ours, theirs = (labels == label) & counts, mask == label
+        found.append((ours & theirs).sum() / (ours | theirs).sum())
+    return float(np.mean(found)) if found else float("nan")
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}" if share == share else "not defined"
 
 
 def _picture(pixels: np.ndarray) -> np.ndarray:
@@ -99,7 +139,8 @@ def _picture(pixels: np.ndarray) -> np.ndarray:
 
 
 def write_predictions(run: MethodRun, dataset: Dataset, policy: Policy | None) -> Path:
-    """Draw `predictions_figure` for three test images, evenly taken, and return the path of the .png.
+    """Draw `predictions_figure` for three test images, evenly spaced over the test set, and return the path of the
+    .png.
 
     Raises DasError for a checkpoint or policy that is missing or cannot stand for the run.
     """
@@ -107,10 +148,16 @@ def write_predictions(run: MethodRun, dataset: Dataset, policy: Policy | None) -
     if run.made_by:
         results.require(run.made_by)
     model = load_model(run.trained.checkpoint, policy or Policy.replicate(1), run.consensus)
-    chosen = torch.arange(PICTURES) * len(dataset.test) // PICTURES
+    total = len(dataset.test)
+    chosen = torch.arange(min(PICTURES, total)) * total // min(PICTURES, total)
     images, masks = next(Batches(dataset.test.subset(chosen), PICTURES).epoch())
-    title = f"{run.how.title} ({run.consensus}), seed {run.seed}"
-    name = f"predictions_{run.dataset}_{run.backbone}_{run.method}_seed{run.seed}.png"
-    path = Path("results/figures") / run.study / name
-    save_figure(predictions_figure(model, images, masks, title), path)
-    return path
+    numbers = [int(number) for number in chosen]
+    title = (
+        f"{run.how.title} ({run.consensus.replace('_', ' ')}), seed {run.seed}, on test images "
+        f"{', '.join(map(str, numbers))} of {total} (evenly spaced); IoU: mean over the classes of the image's mask"
+    )
+    name = f"predictions_{run.dataset}_{run.backbone}_{run.method}_seed{run.seed}"
+    names = [f"test image {number}" for number in numbers]
+    return save_figure(
+        predictions_figure(model, images, masks, title, names), Path("results/figures") / run.study / name
+    )

@@ -66,7 +66,7 @@ def _listed(parts: dict[tuple[Choice, ...], float], step: int, most: int) -> lis
     lines = []
     for path, share in shown:
         text = ", ".join(_moved(choice, step) for choice in path) or UNTOUCHED
-        lines.append(text if share > 1 - 1e-9 else f"{100 * share:.2g} % {text}")
+        lines.append(text if share > 1 - 1e-9 else f"{100 * share:.3g} % {text}")
     if len(shown) < len(parts):
         lines.append(f"{len(parts) - len(shown)} more parts")
     return lines

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from das.analysis.figures import STYLE
 from das.analysis.predictions import predictions_figure
+from das.analysis.style import STYLE
 from das.data import decode
 from das.data.crops import Framing
 from das.errors import DasError

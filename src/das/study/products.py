@@ -9,7 +9,7 @@ from das.files import publish
 from das.seals import read_sealed, sealed
 from das.study import published, registry
 from das.study.results import card_path, everything
-from das.study.runs import RESULTS, SearchRun, digest, searches_of
+from das.study.runs import RESULTS, Run, SearchRun, TrainingRun, digest, of_study, searches_of
 from das.study.schema import Study
 from das.study.sources import Look
 
@@ -21,11 +21,25 @@ MADE = {
     "tables": ("tables", ("*.csv", "*.md", "*.tex"), RESULTS_OF_METHODS),
     "figures": (
         "figures",
-        ("accuracy.*", "compute.*", "curves.*", "alpha.*", "tournaments.*", "film_strip_*"),
+        ("overview.*", "accuracy.*", "compute.*", "curves.*", "alpha.*", "tournaments.*", "film_strip_*"),
         RESULTS_OF_METHODS,
     ),
     "receptive_fields": ("figures", ("receptive_field_*",), ("search",)),
 }
+
+
+def shown_networks(study: Study) -> list[TrainingRun]:
+    """The trainings whose networks receptive fields show, beside untrained ones: with the first seed. None of a dense
+    task, whose networks are cut and dilated."""
+    if registry.lookup("task", study.task).facts["dense"]:
+        return []
+    return [run for run in of_study(study) if isinstance(run, TrainingRun) and run.seed == study.study.seeds[0]]
+
+
+def _read_by(study: Study, kind: str) -> list[Run]:
+    """The runs whose files tables, figures or receptive fields read."""
+    shown = shown_networks(study) if kind == "receptive_fields" else []
+    return [*(run for run in everything(study) if run.kind in MADE[kind][2]), *shown]
 
 
 def tables_of(study: Study) -> list[str]:
@@ -45,12 +59,12 @@ def _has_published(study: Study) -> bool:
 
 
 def figures_of(study: Study) -> list[str]:
-    """The names of the study's figures but receptive fields and predictions: one shows the searches that read alpha,
-    one the tournaments, and a film strip each policy."""
+    """The names of the study's figures but receptive fields and predictions: what was found in one look, scores, costs,
+    the course of trainings; the searches that read alpha, the tournaments; and a film strip of each policy."""
     rules = {run.search.selection for run in searches_of(study) if isinstance(run, SearchRun)}
     shown = {registry.lookup("selection", rule).facts.get("figure", "alpha") for rule in rules}
     return [
-        *("accuracy", "compute", "curves"),
+        *("overview", "accuracy", "compute", "curves"),
         *sorted(shown),
         *(f"film_strip_{run.dataset}_{run.backbone}_{run.name}_seed{run.seed}" for run in searches_of(study)),
     ]
@@ -97,7 +111,7 @@ def _fault(study: Study, kind: str, path: Path, look: Look) -> str | None:
 
 def _state(study: Study, kind: str, look: Look) -> str:
     """A hash of the study and of all that its tables, figures or receptive fields can read."""
-    runs = (run for run in everything(study) if run.kind in MADE[kind][2])
+    runs = _read_by(study, kind)  # the record of a training says which network is its own
     files = [
         path for run in runs for role, path in (*run.files.items(), ("record", run.record)) if role != "checkpoint"
     ]
