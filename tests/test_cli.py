@@ -119,6 +119,10 @@ def test_show_draws_the_frames_and_names_bad_files(tmp_path):
     assert done.returncode == 0, done.stderr
     with Image.open(tmp_path / "strip.png") as strip:
         assert strip.width > 2 * strip.height
+    assert not (tmp_path / "strip.pdf").exists()
+    done = das("show", tmp_path / "policy.yaml", tmp_path / "photo.png", tmp_path / "strip.jpg")
+    assert done.returncode == 1
+    assert "strip.jpg: should end in .png, .pdf, .svg or .gif, not .jpg" in done.stderr
     (tmp_path / "photo.png").write_text("no picture")
     done = das("show", tmp_path / "policy.yaml", tmp_path / "photo.png", tmp_path / "strip.png")
     assert done.returncode == 1

@@ -8,14 +8,15 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from das.analysis import published, results
-from das.analysis.figures import accuracy_against_compute, training_curves
-from das.analysis.published import COLUMNS, known_as, published_table, read_published
-from das.analysis.searches import search_cost_table
+from das.analysis import results
+from das.analysis.charts import accuracy_against_compute, training_curves
+from das.analysis.published import published_table
+from das.analysis.searches import readable_search_costs, search_cost_table
 from das.analysis.statistics import holm, noise_floor, paired_difference, paired_p_value
 from das.analysis.tables import _interval, _p_value, accuracy_table, write_tables
 from das.errors import DasError
-from das.study import check, of_study
+from das.study import check, of_study, published
+from das.study.published import COLUMNS, known_as
 from das.study.schema import Tuning
 
 SEEDS = (0, 1, 2)
@@ -197,14 +198,19 @@ def test_search_costs_of_ours_and_of_others(made):
     ours, theirs = table.iloc[0], table.iloc[1]
     assert (ours.method, ours.seeds, ours.space_size, ours.source) == ("CutMix", 3, 7, "measured here")
     assert ours.device_hours == pytest.approx(0.01)
-    assert (theirs.method, theirs.device_hours, theirs.source) == ("dada", 0.1, "three")
+    assert (theirs.method, theirs.dataset, theirs.device_hours, theirs.source) == ("DADA", "CIFAR-10", 0.1, "three")
+    shown = readable_search_costs(table)
+    assert shown["CPU hours"].tolist() == ["0.01", ""]  # the study runs on a CPU, the other was published in GPU hours
+    assert shown["GPU hours"].tolist() == ["", "0.1"]
 
 
 def test_everything_is_written_and_what_was_not_run_says_so(made, tmp_path):
     write_tables(made, tmp_path / "tables")
     names = {path.name for path in (tmp_path / "tables").iterdir()}
     assert names == {
-        f"{t}.{s}" for t in ("accuracy", "cost", "published", "search", "search_cost") for s in ("csv", "md", "tex")
+        f"{table}{suffix}"
+        for table in ("accuracy", "cost", "published", "search", "search_cost")
+        for suffix in (".csv", ".md", ".tex", "_full.tex")
     }
     assert "2 of 3" in (tmp_path / "tables" / "accuracy.md").read_text()
     for number in of_study(made):
@@ -215,15 +221,18 @@ def test_everything_is_written_and_what_was_not_run_says_so(made, tmp_path):
     accuracy_against_compute(made)
 
 
-def test_the_curves_figure_shows_mean_and_range_of_every_training(made):
+def test_the_curves_figure_shows_every_training_and_how_far_apart_seeds_end(made):
     losses, scores = training_curves(made).axes
-    shown = {line.get_label(): line for line in scores.get_lines()}
+    losses, shown = (
+        {line.get_label(): line for line in panel.get_lines() if not line.get_label().startswith("_")}  # ends of bars
+        for panel in (losses, scores)
+    )
     assert list(shown) == ["Single frame", "CutMix", "AutoMix"]
     assert shown["Single frame"].get_ydata() == pytest.approx([20, 160 / 3, 170 / 3])
     assert list(shown["Single frame"].get_xdata()) == [1, 2, 3]
-    (band, *_) = (area.get_paths()[0].vertices for area in scores.collections)
-    assert sorted(set(band[band[:, 0] == 2][:, 1].round(6))) == pytest.approx([40, 70])
-    assert [list(line.get_ydata()) for line in losses.get_lines()] == [[2.0, 1.0, 0.5]] * 3
+    (stem,) = scores.containers[0].lines[2]  # from the lowest seed to the highest, at the end
+    assert stem.get_segments()[0].tolist() == [[3, pytest.approx(50)], [3, pytest.approx(60)]]
+    assert [list(line.get_ydata()) for line in losses.values()] == [[2.0, 1.0, 0.5]] * 3
 
 
 def test_the_compute_figure_shows_every_method_at_its_cost(made):
@@ -235,7 +244,8 @@ def test_the_compute_figure_shows_every_method_at_its_cost(made):
     front = training.lines[-1]
     assert list(front.get_xdata()) == [100.0, 110.0]  # test-time frames at 100 s, then CutMix; AutoMix is beaten
     assert set(places(test)) == set(shown)
-    assert {text.get_text() for text in figure.legends[0].get_texts()} == set(shown)
+    texts = {text.get_text() for text in figure.legends[0].get_texts()}
+    assert texts == {*shown, "no method reaches more at lower cost"}
 
 
 def places(panel):
@@ -252,5 +262,5 @@ def test_damaged_files_of_published_numbers_are_named(made, text, words):
     if text:
         path.write_text(text)
     with pytest.raises(DasError, match="das_paper") as caught:
-        read_published()
+        published.rows()
     assert words in str(caught.value)

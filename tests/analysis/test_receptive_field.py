@@ -2,9 +2,12 @@ import numpy as np
 import pytest
 import torch
 
-from das.analysis.receptive_field import areas, compare, effective, figure, single_operations, theoretical
+from das.analysis.receptive_field import Trained, areas, compare, effective, single_operations, theoretical
+from das.analysis.receptive_field_figure import figure
 from das.errors import DasError
 from das.models import video_model
+from das.study.schema import Architecture
+from das.tasks import model as make_model
 from das.video.policy import Choice, Edge, Policy
 from das.video.transform import ImageToVideo
 
@@ -102,8 +105,24 @@ def test_compare_and_figure():
     assert list(fields) == ["one frame", "3 identical frames", "translate_x"]
     again = compare("resnet8", torch.rand(2, 1, 32, 32), {}, networks=1)
     assert again["one frame"][0].shape == (32, 32)
-    chart = figure(fields)
-    assert [axis.get_title() for axis in chart.axes[:3]] == list(fields)
+    trained = {"3 identical frames": np.eye(32)}
+    chart = figure(fields, trained=trained)
+    assert [axis.get_title() for axis in chart.axes[:3]] == ["one frame", "3 identical frames", "horizontal shift"]
     shares = [effect / effect.sum() for effect, _ in fields.values()]
     for axis, share in zip(chart.axes[4:6], shares[1:], strict=True):
-        np.testing.assert_allclose(axis.images[0].get_array(), share - shares[0])
+        np.testing.assert_allclose(axis.images[0].get_array(), 100 * (share - shares[0]))
+    assert [len(axis.images) for axis in chart.axes[6:9]] == [0, 1, 0]
+    np.testing.assert_allclose(chart.axes[7].images[0].get_array().diagonal(), 1)  # as bright as the strongest
+    *_, differences = (axis for axis in chart.axes if axis.get_label() == "<colorbar>")
+    low, middle, high = (text.get_text() for text in differences.get_yticklabels())
+    assert middle == "0"
+    limit = np.quantile(np.abs([100 * (share - shares[0]) for share in shares[1:]]), 0.995)
+    assert float(high) == -float(low.replace("\N{MINUS SIGN}", "-")) == pytest.approx(limit, rel=0.05)
+
+
+def test_trained_networks_are_read_with_their_own_normalization():
+    """The influence of a pixel is that of the normalized pixel over the standard deviation."""
+    model = make_model(Architecture(network="resnet8"), Policy.replicate(1), ["a", "b"], [0.2] * 3, [0.25] * 3).eval()
+    images = torch.rand(2, 3, 32, 32)
+    expected = effective(model.network, (images - 0.2) / 0.25) / 0.25
+    np.testing.assert_allclose(effective(Trained(model), images), expected, rtol=1e-3)

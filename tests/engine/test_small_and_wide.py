@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from das.analysis.figures import film_strip
+from das.analysis.strips import film_strip
 from das.data.sets import Dataset, ImageSet
 from das.engine.augmentation_search import search as search_augmentation
 from das.engine.train import fit, resume_state

@@ -7,7 +7,7 @@ import pytest
 from das.study import load_study, products
 
 ROOT = Path(__file__).parents[2]
-ALWAYS = ["accuracy", "compute", "curves"]
+ALWAYS = ["overview", "accuracy", "compute", "curves"]
 
 
 def _with(study, **grid):
@@ -43,11 +43,12 @@ def test_a_study_without_searches_draws_no_policy():
 @pytest.mark.parametrize(
     ("layers", "tables"),
     [
-        ([], ["accuracy", "published", "search", "search_cost", "cost"]),
-        (["config/segmentation.yaml"], ["segmentation", "search"]),
+        ([], ["accuracy", "search", "search_cost", "cost"]),  # of the embedded tenth nobody published anything
+        (["config/paper.yaml"], ["accuracy", "published", "search", "search_cost", "cost"]),
+        (["config/segmentation.yaml"], ["segmentation", "search", "class_iou"]),
         (
             ["config/rivals.yaml", "config/planted.yaml"],
-            ["accuracy", "published", "search", "search_cost", "cost", "planted"],
+            ["accuracy", "search", "search_cost", "cost", "planted"],
         ),
     ],
 )

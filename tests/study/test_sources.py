@@ -65,7 +65,7 @@ def leave(asked) -> None:
 
 def test_what_changes_in_ones_own_data_is_named_at_start(own, tmp_path, monkeypatch):
     reader, root = own
-    monkeypatch.setattr(results, "_save", lambda run, look: None)  # the store has a test of its own
+    monkeypatch.setattr(results, "keep", lambda run, look: None)  # the store has a test of its own
     asked = study(reader, str(root))
     leave(asked)
     assert results.audit(asked) == {}

@@ -314,12 +314,14 @@ def test_tables_vouch_for_themselves(made):
     assert "were made from other results" in products.stale(made)[products.record_path(made, "tables")]
 
 
-def test_receptive_fields_stand_whatever_numbers_are_made_after_them(made):
-    """They read policies alone, and are drawn before the last number is there."""
+def test_receptive_fields_stand_whatever_numbers_of_later_seeds_are_made_after_them(made):
+    """They read policies and the first seed's networks, and are drawn before the last number is there."""
     with products.making(made, "receptive_fields") as folder:
         folder.mkdir(parents=True, exist_ok=True)
-    of_method(made, "own", "small", "plain", 0).number.unlink()
+    of_method(made, "own", "small", "plain", 1).number.unlink()
     assert products.stale(made) == {}
+    of_method(made, "own", "small", "plain", 0).number.unlink()
+    assert list(products.stale(made)) == [products.record_path(made, "receptive_fields")]
 
 
 def test_files_from_a_clock_ahead_are_as_old_as_now(made):

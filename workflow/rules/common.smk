@@ -149,3 +149,14 @@ def run_data(wildcards):
 def read_files(wildcards):
     """The files of other runs that a run reads: its policy, other methods' weights."""
     return [str(path) for path in run_of(wildcards).read_files.values()]
+
+
+def shown_networks(wildcards):
+    """The checkpoints of which receptive fields are drawn; not of what was put back from recorded results, which has
+    none and is not trained for a picture."""
+    runs = products.shown_networks(STUDY)
+    return [
+        str(run.checkpoint)
+        for run in runs
+        if str(run.main) in AGAIN or not recorded.put_back(run)
+    ]

@@ -19,7 +19,7 @@ IMAGES = [
 
 
 rule tables:
-    """Write the study's tables as CSV, Markdown and LaTeX."""
+    """Write the study's tables as CSV, Markdown and LaTeX, the latter in a short and a full form."""
     input:
         numbers=made_of("tables", [str(run.number) for run in RUNS]),
         policies=made_of("tables", SEARCHED_POLICIES),
@@ -27,7 +27,7 @@ rule tables:
         again=again(str(products.record_path(STUDY, "tables"))),
     output:
         [shown("table", f"{table}.csv", "Tables") for table in TABLES],
-        expand("{table}.{format}", table=TABLES, format=["md", "tex"]),
+        expand("{table}{suffix}", table=TABLES, suffix=[".md", ".tex", "_full.tex"]),
         products.record_path(STUDY, "tables"),
     log:
         f"results/logs/tables/{NAME}.log",
@@ -95,6 +95,7 @@ rule receptive_fields:
     """Draw where in the image a network looks through each kind of video, with the areas as CSV."""
     input:
         policies=SEARCHED_POLICIES,
+        networks=shown_networks,
         data=IMAGES,
         again=again(str(products.record_path(STUDY, "receptive_fields"))),
     output:

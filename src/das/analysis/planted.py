@@ -7,13 +7,12 @@ from dataclasses import dataclass
 import pandas as pd
 
 from das.analysis import results
-from das.errors import DasError
+from das.analysis.paths import paths
 from das.study.schema import Planted, Study
 from das.video.operations import operation_named
-from das.video.policy import IMAGE, Choice, Policy
+from das.video.policy import Choice, Policy
 from das.video.schedule import strengths
 
-MOST_PATHS = 4096
 FACTOR = 2.0  # within which a size counts as right
 Moves = Mapping[str, float]
 
@@ -57,10 +56,10 @@ def kinds(policy: Policy) -> dict[str, Kind]:
     Raises DasError for a policy with thousands of paths, as even mixtures have.
     """
     steps = [strength for strength in strengths(policy.schedule, policy.frames) if strength]
-    paths = {path: weight for path, weight in _paths(policy).items() if path and steps}
+    moving = {path: weight for path, weight in paths(policy, (), _joined).items() if path and steps}
     found = {}
-    for name in sorted({name for path in paths for name, _ in path}):
-        moves = [(dict(path)[name], weight) for path, weight in paths.items() if name in dict(path)]
+    for name in sorted({name for path in moving for name, _ in path}):
+        moves = [(dict(path)[name], weight) for path, weight in moving.items() if name in dict(path)]
         total = sum(weight for _, weight in moves)
         far = max(map(abs, steps))
         upper = sum(weight * sum(move * step > 0 for step in steps) for move, weight in moves)
@@ -88,23 +87,6 @@ def answer(policy: Policy, planted: Planted) -> Answer:
         share=own.share,
         ratio=ratio,
     )
-
-
-def _paths(policy: Policy) -> dict[tuple[tuple[str, float], ...], float]:
-    """{net move of a step, by operation: weight}, summed over the policy's paths; weights sum to 1."""
-    nodes: dict = {IMAGE: {(): 1.0}}
-    for node in policy.reaching():
-        edges = policy.nodes[node]
-        merged: dict = {}
-        for edge in edges:
-            for choice in edge.mixture:
-                for path, weight in nodes[edge.source].items():
-                    key = _joined(path, choice)
-                    merged[key] = merged.get(key, 0.0) + weight * choice.weight / len(edges)
-        if len(merged) > MOST_PATHS:
-            raise DasError(f"policy: has more than {MOST_PATHS} paths; what it moves has no one answer")
-        nodes[node] = merged
-    return nodes[len(policy.nodes) - 1]
 
 
 def _joined(path: tuple[tuple[str, float], ...], choice: Choice) -> tuple[tuple[str, float], ...]:

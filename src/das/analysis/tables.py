@@ -1,4 +1,4 @@
-"""Tables as CSV (every digit), Markdown and LaTeX (for reading)."""
+"""Accuracies of a study's methods, and which tables a classification study has."""
 
 from pathlib import Path
 
@@ -10,12 +10,18 @@ from das.analysis.planted import planted_table, readable_planted
 from das.analysis.published import published_table
 from das.analysis.searches import readable_search_costs, readable_searches, search_cost_table, search_table
 from das.analysis.statistics import Estimate, estimate, holm, noise_floor, paired_difference, paired_p_value
-from das.files import publish
+from das.analysis.written import PLACE, write
 from das.study import code, tuning
+from das.study.products import tables_of
 from das.study.schema import Study
 
 NOT_RUN = "not run"
 COSTS = ("search_s", "train_s", "test_s")
+CAPTION = (
+    "Test {score} after the last epoch: mean and 95 % interval over seeds (Student's t). Differences from {reference} "
+    "are paired by seed; noise is what they stay below in 95 of 100 cases where seeds alone differ; p is of a paired t "
+    "test, corrected for the number of comparisons (Holm)."
+)
 
 
 def accuracy_table(study: Study) -> pd.DataFrame:
@@ -193,26 +199,66 @@ def readable_published(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def write_tables(study: Study, folder: Path) -> None:
-    """Write `accuracy`, `published`, `search`, `search_cost`, `cost` and, of a study with planted nuisances, `planted`,
-    each as .csv, .md and .tex, into ``folder``."""
-    accuracy, published = accuracy_table(study), published_table(study)
-    search, costs = search_table(study), search_cost_table(study)
-    write(folder / "accuracy", accuracy, readable_accuracy(study, accuracy))
-    write(folder / "published", published, readable_published(published))
-    write(folder / "search", search, readable_searches(search))
-    write(folder / "search_cost", costs, readable_search_costs(costs))
-    counted = cost_table(study)
-    write(folder / "cost", counted, readable_costs(counted))
-    if any(study.datasets[name].planted for name in study.study.datasets):
+    """Write the study's tables (`das.study.products.tables_of`) into ``folder``, each as `das.analysis.written`."""
+    reference = study.methods[study.study.reference].title
+    accuracy, costs, counted = accuracy_table(study), search_cost_table(study), cost_table(study)
+    write(
+        folder / "accuracy",
+        accuracy,
+        readable_accuracy(study, accuracy),
+        caption=CAPTION.format(score="accuracy", reference=reference),
+        short=(*PLACE, "Method", "Seeds", "Accuracy, %", f"Against {reference}", "Noise", "p (Holm)"),
+    )
+    write_searches(study, folder)
+    write(
+        folder / "search_cost",
+        costs,
+        readable_search_costs(costs),
+        caption="Cost of searches, measured here (mean over seeds) and as published by others.",
+        short=("Search", "Data set", "CPU hours", "GPU hours", "Choices in the space", "Source"),
+    )
+    write(
+        folder / "cost",
+        counted,
+        readable_costs(counted),
+        caption=f"Cost of methods, counted: parameters, operations of a test and of a training against {reference}.",
+        short=(*PLACE, "Method", "Parameters", "Test, MFLOPs an image", "Test", "Training"),
+    )
+    if "published" in tables_of(study):
+        published = published_table(study)
+        write(
+            folder / "published",
+            published,
+            readable_published(published),
+            caption="Published accuracies beside ours.",
+            short=(*PLACE, "Method", "Ours, %", "Published, %", "Ours - published", "What differs", "Source"),
+        )
+    if "planted" in tables_of(study):
         found = planted_table(study)
-        write(folder / "planted", found, readable_planted(found))
+        write(
+            folder / "planted",
+            found,
+            readable_planted(found),
+            caption="In what share of the seeds a search found the planted nuisance.",
+            short=(
+                "Planted",
+                "Search",
+                "Seeds",
+                "Kind, % of seeds",
+                "All three, % of seeds",
+                "Size, chosen to planted",
+            ),
+        )
 
 
-def write(path: Path, exact: pd.DataFrame, readable: pd.DataFrame) -> None:
-    constant = {c: readable[c].iloc[0] for c in readable.columns[:2] if len(readable) and readable[c].nunique() == 1}
-    caption = ", ".join(constant.values()) if len(readable) else "No entries."
-    body = readable.drop(columns=[*constant, *(c for c in ["Remarks"] if c in readable and not readable[c].any())])
-    publish(path.with_suffix(".csv"), exact.to_csv(index=False))
-    publish(path.with_suffix(".md"), f"{caption}\n\n{body.to_markdown(index=False, disable_numparse=True)}\n")
-    style = body.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis="columns")
-    publish(path.with_suffix(".tex"), style.to_latex(hrules=True, caption=caption))
+def write_searches(study: Study, folder: Path) -> None:
+    """Write `search` into ``folder``."""
+    table = search_table(study)
+    write(
+        folder / "search",
+        table,
+        readable_searches(table),
+        caption="What each search cost and chose.",
+        short=(*PLACE, "Policy", "Seed", "Device seconds", "Verdict", "Chosen"),
+        full=readable_searches(table, formula=True),
+    )

@@ -131,13 +131,12 @@ def score(
     if len(scores.classes) <= inference.READABLE:
         print(f"\n{scores.confusion_table().to_markdown()}")
     if output:
-        from das.analysis.figures import save_figure
+        from das.analysis.style import save_figure
         from das.files import publish, publish_json
 
         publish(output.with_suffix(".csv"), scores.per_class().to_csv())
         publish_json(output.with_suffix(".json"), inference.document(scores))
-        save_figure(inference.figure(scores, f"{checkpoint.name} on {folder}"), output)
-        print(output.with_suffix(".png"))
+        print(save_figure(inference.figure(scores, f"{checkpoint.name} on {folder}"), output))
     _name_unread(scores.unread, len(scores.unread) + scores.count)
 
 
@@ -147,7 +146,7 @@ def explain(
     image: Annotated[Path, typer.Argument(callback=from_here, help="A picture.")],
     output: Annotated[
         Path | None,
-        typer.Argument(callback=from_here, help="Where to draw it (.png, .pdf); or IMAGE_explained."),
+        typer.Argument(callback=from_here, help="Where to draw it (.png, .pdf, .svg); or IMAGE_explained."),
     ] = None,
     label: Annotated[str | None, typer.Option(help="The class to explain; by default the predicted one.")] = None,
 ):
@@ -156,13 +155,12 @@ def explain(
 
     Example: das explain results/checkpoints/mine/mine/resnet8/das_one_edge/seed0.pt photo.jpg why.png
     """
-    from das.analysis.figures import save_figure
+    from das.analysis.style import save_figure
     from das.inference import explain as inference
 
     drawn = inference.picture_of(_model(checkpoint), image, label)
     output = output or here(Path(f"{image.stem}_explained"))
-    save_figure(drawn, output)
-    print(output.with_suffix(".png"))
+    print(save_figure(drawn, output))
 
 
 def _model(checkpoint: Path):

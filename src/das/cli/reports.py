@@ -13,6 +13,7 @@ app = typer.Typer()
 DEFAULT_BACKBONES = ["resnet20", "mobilenet_v2", "resnet18_cifar"]
 DEFAULT_FUSIONS = ["none", "tsm", "gsm", "gsf", "gst"]
 DEFAULT_FRAMES = [8]
+SHOWN_SIDE = 512  # pixels: larger pictures are made smaller before they are shown
 
 
 @app.command()
@@ -156,7 +157,7 @@ def predictions(dataset: Dataset, backbone: Backbone, method: Method, seed: Seed
 
     study = load_study(study_files)
     run = of_method(study, dataset, backbone, method, seed)
-    from das.analysis.segmentation import write_predictions
+    from das.analysis.predictions import write_predictions
 
     print(write_predictions(run, images_of(study, dataset, seed), policy_of(run)))
 
@@ -169,7 +170,7 @@ def receptive_fields(study_files: StudyFiles = PARAMS):
     from das.study import load_study, products
 
     study = load_study(study_files)
-    from das.analysis.receptive_field import write_receptive_fields
+    from das.analysis.receptive_field_figure import write_receptive_fields
 
     with products.making(study, "receptive_fields") as folder:
         write_receptive_fields(study, folder, {name: _pictures(study, name) for name in study.study.datasets})
@@ -237,27 +238,38 @@ def equal_width(
 def show(
     policy: Annotated[Path, typer.Argument(callback=from_here, help="A policy file.")],
     image: Annotated[Path, typer.Argument(callback=from_here, help="Any picture that Pillow reads.")],
-    output: Annotated[Path, typer.Argument(callback=from_here, help="Where to write the film strip (.png and .pdf).")],
+    output: Annotated[
+        Path, typer.Argument(callback=from_here, help="A film strip (.png, .pdf, .svg), or an animation (.gif).")
+    ],
 ):
-    """Show what a policy makes of an image, as a film strip.
+    """Show what a policy makes of an image: its frames, and what was done to each.
 
-    Example: das show results/policies/fashion_mnist/resnet8/searched/seed0.yaml photo.jpg strip.png
+    Example: das show results/policies/quickstart/fashion_mnist/resnet8/searched/seed0.yaml photo.jpg strip.png
     """
     import numpy as np
     import torch
     from PIL import Image, UnidentifiedImageError
 
-    from das.analysis.figures import film_strip, save_figure
+    from das.analysis.strips import animation, film_strip
+    from das.analysis.style import check_suffix, save_figure
+    from das.analysis.words import in_words
+    from das.files import publish
     from das.video.policy import Policy
 
+    check_suffix(output, ".gif")
     made = Policy.load(policy)
     try:
-        picture = np.asarray(Image.open(image).convert("RGB"))
+        with Image.open(image) as opened:
+            picture = opened.convert("RGB")
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
         raise DasError(f"{image}: cannot be read as a picture ({error})") from None
-    pixels = torch.from_numpy(picture.copy()).permute(2, 0, 1)[None].float() / 255
-    save_figure(film_strip(made, pixels, made.describe()), output)
-    print(output.with_suffix(".png"))
+    picture.thumbnail((SHOWN_SIDE, SHOWN_SIDE))
+    pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1).float() / 255
+    if output.suffix == ".gif":
+        publish(output, animation(made, pixels))
+    else:
+        save_figure(film_strip(made, pixels[None], in_words(made)), output)
+    print(output)
 
 
 def _pictures(study, dataset: str):

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from das import data
-from das.analysis.figures import film_strip, save_figure
+from das.analysis.strips import film_strip
+from das.analysis.style import save_figure
 from das.data.batches import Batches
 from das.data.crops import Center, Whole
 from das.errors import DasError
@@ -43,7 +44,7 @@ def deliver(
     size = (images.shape[2], images.shape[3])
     shown = images[:SHOWN]
     strip = out / "film_strip.png"
-    save_figure(film_strip(model.policy, shown), strip, suffixes=(".png",))
+    save_figure(film_strip(model.policy, shown), strip)
     publish(out / "README.md", card(model, title, size, files, len(images), strip.name, len(shown), origin))
     return {**written, strip: None, out / "README.md": None}
 

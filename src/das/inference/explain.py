@@ -12,8 +12,8 @@ from matplotlib.colors import ListedColormap, to_rgba_array
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from das.analysis.figures import STYLE
-from das.analysis.segmentation import IGNORED_COLOUR, frame_predictions
+from das.analysis.predictions import IGNORED_COLOR, frame_predictions
+from das.analysis.style import STYLE
 from das.data import decode
 from das.data.colors import Color
 from das.data.crops import IGNORE
@@ -228,7 +228,7 @@ def _evidence(axis: Axes, pixels: Tensor, evidence: Tensor, limit: float):
 
 def _labels(axis: Axes, labels: Tensor, palette: tuple[Color, ...]) -> None:
     tones = [tuple(value / 255 for value in color) for color in palette]
-    colors = ListedColormap(tones).with_extremes(over=IGNORED_COLOUR)
+    colors = ListedColormap(tones).with_extremes(over=IGNORED_COLOR)
     axis.imshow(labels.numpy(), cmap=colors, vmin=-0.5, vmax=len(palette) - 0.5, interpolation="nearest")
 
 

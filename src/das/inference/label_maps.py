@@ -13,7 +13,7 @@ from matplotlib.patches import Patch
 from PIL import Image
 from torch import Tensor
 
-from das.analysis.figures import STYLE
+from das.analysis.style import STYLE
 from das.data import decode
 from das.data.colors import Color
 from das.files import publish

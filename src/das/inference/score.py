@@ -12,7 +12,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from das.analysis.figures import STYLE
+from das.analysis.style import STYLE
 from das.data.readers.pairs import matched
 from das.data.sets import FileSet
 from das.errors import DasError

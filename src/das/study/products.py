@@ -8,9 +8,9 @@ from pathlib import Path
 from das.errors import DasError
 from das.files import publish
 from das.seals import read_sealed, sealed
-from das.study import registry
+from das.study import published, registry
 from das.study.results import card_path, everything
-from das.study.runs import RESULTS, SearchRun, digest, searches_of
+from das.study.runs import RESULTS, Run, SearchRun, TrainingRun, digest, of_study, searches_of
 from das.study.schema import Study
 from das.study.sources import Look
 
@@ -22,7 +22,7 @@ MADE = {
     "tables": ("tables", ("*.csv", "*.md", "*.tex"), RESULTS_OF_METHODS),
     "figures": (
         "figures",
-        ("accuracy.*", "compute.*", "curves.*", "alpha.*", "tournaments.*", "film_strip_*"),
+        ("overview.*", "accuracy.*", "compute.*", "curves.*", "alpha.*", "tournaments.*", "film_strip_*"),
         RESULTS_OF_METHODS,
     ),
     "receptive_fields": ("figures", ("receptive_field_*",), ("search",)),
@@ -30,19 +30,43 @@ MADE = {
 }
 
 
+def shown_networks(study: Study) -> list[TrainingRun]:
+    """The trainings whose networks receptive fields show, beside untrained ones: with the first seed. None of a dense
+    task, whose networks are cut and dilated."""
+    if registry.lookup("task", study.task).facts["dense"]:
+        return []
+    return [run for run in of_study(study) if isinstance(run, TrainingRun) and run.seed == study.study.seeds[0]]
+
+
+def _read_by(study: Study, kind: str) -> list[Run]:
+    """The runs whose files tables, figures or receptive fields read."""
+    shown = shown_networks(study) if kind == "receptive_fields" else []
+    return [*(run for run in everything(study) if run.kind in MADE[kind][2]), *shown]
+
+
 def tables_of(study: Study) -> list[str]:
-    """The names of the study's tables: its task's, and what planted nuisances ask for."""
+    """The names of the study's tables: its task's, `published` only where something is; IoU by class of a dense task;
+    and what planted nuisances ask for."""
+    facts = registry.lookup("task", study.task).facts
+    tables = [name for name in facts["tables"] if name != "published" or _has_published(study)]
     planted = any(study.datasets[name].planted for name in study.study.datasets)
-    return [*registry.lookup("task", study.task).facts["tables"], *(["planted"] if planted else [])]
+    return [*tables, *(["class_iou"] if facts["dense"] else []), *(["planted"] if planted else [])]
+
+
+def _has_published(study: Study) -> bool:
+    try:
+        return bool(published.of_study(study))
+    except DasError:  # the table's own job says what is wrong with the files
+        return True
 
 
 def figures_of(study: Study) -> list[str]:
-    """The names of the study's figures but receptive fields and predictions: one shows the searches that read alpha,
-    one the tournaments, and a film strip each policy."""
+    """The names of the study's figures but receptive fields and predictions: what was found in one look, scores, costs,
+    the course of trainings; the searches that read alpha, the tournaments; and a film strip of each policy."""
     rules = {run.search.selection for run in searches_of(study) if isinstance(run, SearchRun)}
     shown = {registry.lookup("selection", rule).facts.get("figure", "alpha") for rule in rules}
     return [
-        *("accuracy", "compute", "curves"),
+        *("overview", "accuracy", "compute", "curves"),
         *sorted(shown),
         *(f"film_strip_{run.dataset}_{run.backbone}_{run.name}_seed{run.seed}" for run in searches_of(study)),
     ]
@@ -96,7 +120,7 @@ def _fault(study: Study, kind: str, path: Path, look: Look) -> str | None:
 
 def _state(study: Study, kind: str, look: Look) -> str:
     """A hash of the study and of all that its tables, figures or receptive fields can read."""
-    runs = (run for run in everything(study) if run.kind in MADE[kind][2])
+    runs = _read_by(study, kind)  # the record of a training says which network is its own
     files = [
         path for run in runs for role, path in (*run.files.items(), ("record", run.record)) if role != "checkpoint"
     ]
