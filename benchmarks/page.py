@@ -13,13 +13,13 @@ import time
 from pathlib import Path
 
 import torch
+from tests.report.studies import ROOT, make, study
 
 from benchmarks._measure import write
 from das.analysis.figures import write_figures
 from das.analysis.tables import write_tables
 from das.report.page import write_page
 from das.study import of_study, products
-from tests.report.studies import ROOT, make, study
 
 METHODS, SEEDS = 8, 125
 REPETITIONS = 5
