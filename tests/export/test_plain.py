@@ -5,8 +5,9 @@ import pytest
 import torch
 from PIL import Image, ImageOps
 
-from das.export.plain import PLAIN, PlainModel, PlainVideo, equalized
+from das.export.plain import PLAIN, PlainModel, PlainPyramid, PlainVideo, equalized
 from das.models.fusion import GSF, GSM, GST, TSM
+from das.models.heads import SpatialPyramidPooling
 from das.study.schema import DenseEvaluation, Head, SegmentationRecipe
 from das.video.compiled import CompiledPolicy
 from das.video.family import Family
@@ -54,6 +55,12 @@ def test_equalized_is_pils(pixels):
     expected = np.asarray(ImageOps.equalize(Image.fromarray(pixels.astype(np.uint8))))
     found = equalized(torch.from_numpy(pixels / 255).float()[None, None]) * 255
     assert np.array_equal(found[0, 0].round().numpy(), expected)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (7, 10)])
+def test_the_pyramid_by_cuts_is_the_pyramid(size):
+    maps = torch.rand(2, 3, *size)
+    assert torch.equal(PlainPyramid()(maps), SpatialPyramidPooling()(maps))
 
 
 @pytest.mark.parametrize("frames", [1, 2, 5])

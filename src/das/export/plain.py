@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from das.models.fusion import GSF, GSM, GST, TSM, TemporalFusion
+from das.models.heads import SpatialPyramidPooling
 from das.tasks.classification import DasModel
 from das.tasks.segmentation import SegmentationModel
 from das.video.compiled import CompiledPolicy, Path
@@ -34,6 +35,8 @@ class PlainModel(nn.Module):
         for name, module in list(model.network.named_modules()):
             if type(module) in PLAIN:
                 model.network.set_submodule(name, PlainFusion(module))
+            elif isinstance(module, SpatialPyramidPooling):
+                model.network.set_submodule(name, PlainPyramid())
         self.video = PlainVideo(model.policy, height, width)
         self.normalize, self.network = model.normalize, model.network
         with torch.no_grad():
@@ -46,6 +49,24 @@ class PlainModel(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         output = self.network(self.normalize(self.video(images)))
         return output if self.consensus is None else self.consensus(output[0])
+
+
+class PlainPyramid(nn.Module):
+    """What `das.models.heads.SpatialPyramidPooling` makes of maps (N, C, H, W): each cell's maximum, cut out."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = x.shape[2:]
+        levels = []
+        for side in SpatialPyramidPooling.sides:
+            rows, columns = ([_cell(place, side, length) for place in range(side)] for length in (height, width))
+            cells = [x[:, :, row, column].amax((2, 3)) for row in rows for column in columns]
+            levels.append(torch.stack(cells, 2).flatten(1))
+        return torch.cat(levels, dim=1)[..., None, None]
+
+
+def _cell(place: int, cells: int, side: int) -> slice:
+    """The pixels of a cell, as `torch.nn.functional.adaptive_max_pool2d` takes them."""
+    return slice(place * side // cells, -(-(place + 1) * side // cells))
 
 
 class Gathered(nn.Module):

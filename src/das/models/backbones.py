@@ -99,10 +99,10 @@ def build_backbone(name: str, in_channels: int, *, pretrained: bool, options: Ma
     network = entry.load()(in_channels, **facts, **options, **({"pretrained": True} if pretrained else {}))
     if field:
         dilate(network) if field == "dilated" else enlarge_kernels(network)
+    if pooling:  # before attention, which has linear layers of its own
+        insert_spp(network)
     if attention:
         insert_cbam(network)
-    if pooling:
-        insert_spp(network)
     return network
 
 

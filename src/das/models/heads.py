@@ -14,10 +14,11 @@ Pool = Callable[[Tensor], Tensor]
 class SpatialPyramidPooling(nn.Module):
     """Maxima over 1x1, 2x2 and 4x4 cells (He et al. 2014): (N, C, H, W) of any size -> (N, 21 C, 1, 1)."""
 
+    sides = (1, 2, 4)
     cells = 1 + 4 + 16
 
     def forward(self, x: Tensor) -> Tensor:
-        levels = [F.adaptive_max_pool2d(x, side).flatten(1) for side in (1, 2, 4)]
+        levels = [F.adaptive_max_pool2d(x, side).flatten(1) for side in self.sides]
         return torch.cat(levels, dim=1)[..., None, None]
 
 
