@@ -16,7 +16,7 @@ from das.study.schema import Study
 
 MIME = {".svg": "image/svg+xml", ".png": "image/png"}
 #: A page that holds more bytes of figures takes long to open; the others are links.
-MOST = 16 * 2**20
+MOST = 8 * 2**20
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,7 @@ def numbers_of(study: Study, name: str) -> Path:
                 for run in searches_of(study)}  # fmt: skip
     searches = RESULTS / "tables" / study.name / "search.csv"
     known = {
-        "compute": RESULTS / "tables" / study.name / f"{main}.csv",
-        "accuracy": RESULTS / "tables" / study.name / f"{main}.csv",
+        **dict.fromkeys(("overview", "accuracy", "compute"), RESULTS / "tables" / study.name / f"{main}.csv"),
         **dict.fromkeys(("alpha", "tournaments"), searches),
         **policies,
     }

@@ -12,8 +12,9 @@ from torch.nn import functional as F
 from das.analysis.results import standing
 from das.report.figures import url
 from das.report.tables import link
-from das.study.runs import PolicyRun, of_study
+from das.study.runs import RESULTS, PolicyRun, of_study
 from das.study.schema import Study
+from das.study.sources import Look
 from das.video.policy import Policy
 from das.video.transform import ImageToVideo
 
@@ -36,12 +37,11 @@ class Film:
 def films(study: Study, pictures: Mapping[str, Tensor]) -> Iterator[Film]:
     """The policies of the study's methods that are there, first seeds first, on ``pictures``: for each data set a few
     images (N, C, H, W) in [0, 1]."""
-    runs: dict = {}
-    for run in of_study(study):
-        if run.made_by and run.dataset in pictures and run.made_by.main not in runs and standing(run.made_by)[0]:
-            runs[run.made_by.main] = run.made_by
+    policies = {run.made_by.main: run.made_by for run in of_study(study) if run.made_by and run.dataset in pictures}
+    with Look(RESULTS / study.name) as look:
+        runs = [run for run in policies.values() if standing(run, look)[0]]
     order = study.study.seeds.index
-    for run in sorted(runs.values(), key=lambda run: order(run.seed))[:MOST]:
+    for run in sorted(runs, key=lambda run: order(run.seed))[:MOST]:
         yield film(study, run, pictures[run.dataset])
 
 

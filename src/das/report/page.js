@@ -5,7 +5,7 @@
 
   // The number that a cell begins with; NaN where there is none.
   const number = (cell) => {
-    const found = cell.replaceAll(",", "").match(/^[<≥]?\s*([+-]?\d*\.?\d+(?:e[+-]?\d+)?)/i);
+    const found = cell.replaceAll(",", "").replace("\u2212", "-").match(/^[<≥]?\s*([+-]?\d*\.?\d+(?:e[+-]?\d+)?)/i);
     return found ? parseFloat(found[1]) : NaN;
   };
 

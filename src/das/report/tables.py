@@ -20,6 +20,7 @@ from das.seals import read_sealed
 from das.study.results import card_path
 from das.study.runs import RESULTS, of_study
 from das.study.schema import Study
+from das.study.sources import Look
 
 FOLDER = RESULTS / "report"
 TITLES = {
@@ -148,13 +149,14 @@ def _shown(value: float | None, how: str) -> str:
 
 def class_accuracy(study: Study) -> Iterator[Table]:
     """Accuracy by class, a table for each data set whose numbers hold it: a row a class, a column a method."""
+    with Look(RESULTS / study.name) as look:
+        made = [run for run in of_study(study) if standing(run, look)[0]]
     for dataset in study.study.datasets:
         found: dict[tuple[str, str], list[list[float]]] = {}
-        for run in of_study(study):
-            if run.dataset == dataset and standing(run)[0]:
-                last = read_json(run.number)["last"]
-                if by_class := last.get("class_accuracy"):
-                    found.setdefault((run.backbone, run.method), []).append(by_class)
+        for run in made:
+            by_class = read_json(run.number)["last"].get("class_accuracy") if run.dataset == dataset else None
+            if by_class:
+                found.setdefault((run.backbone, run.method), []).append(by_class)
         if not found:
             continue
         several = len(study.study.backbones) > 1
