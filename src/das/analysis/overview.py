@@ -14,6 +14,7 @@ from torch import Tensor
 from das.analysis import results
 from das.analysis.charts import SPAN, score_of
 from das.analysis.receptive_field_figure import fused_method
+from das.analysis.statistics import LEVEL
 from das.analysis.style import PAGE, STYLE, wrapped
 from das.analysis.tables import accuracy_table
 from das.analysis.words import MINUS, in_words
@@ -24,7 +25,6 @@ from das.video.transform import ImageToVideo
 
 NAMED = 70  # characters of a method's name
 ROW = 4  # frames side by side
-SURE = 0.05  # p, corrected for the number of comparisons, below which a difference is called one
 
 
 def overview(study: Study, pictures: Tensor) -> Figure:
@@ -148,7 +148,7 @@ def finding(table: pd.DataFrame, method: str, reference: str) -> str:
     if own.difference_ci95 != own.difference_ci95:
         return f"{name} against {other}: {points} points, one seed: chance is not told from effect"
     amount = f"{points} ± {own.difference_ci95:.2f} points, {own.seeds} seeds"
-    if abs(own.difference) > own.difference_ci95 and own.p_holm < SURE:
+    if abs(own.difference) > own.difference_ci95 and own.p_holm < LEVEL:
         within = "" if abs(own.difference) > own.noise else " (no more than seeds alone can differ)"
         return f"{name} does {'better' if own.difference > 0 else 'worse'} than {other}: {amount}{within}"
     return f"No difference found between {name} and {other}: {amount}"

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+LEVEL = 0.05  # of a p corrected for the number of comparisons, below which a difference is called one
+
 
 @dataclass(frozen=True)
 class Estimate:

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from das.analysis.statistics import LEVEL
 from das.study import registry
 from das.study.runs import RESULTS
 from das.study.schema import Study
-
-LEVEL = 0.05  # of a corrected p below which a difference counts as decided
 
 
 @dataclass(frozen=True)
