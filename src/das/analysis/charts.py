@@ -159,7 +159,8 @@ def _curve(panel: Axes, steps: list[int], values: np.ndarray, title: str, how: d
     mean = values.mean(0)
     panel.plot(steps, mean, lw=1.1, label=title, markevery=-(-len(steps) // MARKED), ms=3.5, **how)
     if len(values) > 1:
-        spread = [[mean[-1] - values[:, -1].min()], [values[:, -1].max() - mean[-1]]]
+        last = values[:, -1]
+        spread = [[max(mean[-1] - last.min(), 0)], [max(last.max() - mean[-1], 0)]]  # a mean of equals is rounded
         panel.errorbar(steps[-1:], mean[-1:], yerr=spread, fmt="none", ecolor=how["color"], capsize=2, lw=0.8)
 
 

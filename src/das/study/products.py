@@ -110,7 +110,7 @@ def _fault(study: Study, kind: str, path: Path, look: Look) -> str | None:
     except DasError as error:
         return str(error)
     if record.get("made_from") != _state(study, kind, look):
-        return f"the {kind.replace('_', ' ')} were made from other results"
+        return f"the {kind.replace('_', ' ')} {'was' if kind == 'summary' else 'were'} made from other results"
     now = _hashes(kind, path.parent, look)
     for name, content in record.get("files", {}).items():
         if name in now and now[name] != content:
