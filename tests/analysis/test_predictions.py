@@ -83,11 +83,12 @@ def test_the_iou_of_an_image_is_the_mean_over_the_classes_of_its_mask():
     assert math.isnan(image_iou(labels, np.full((2, 4), IGNORE)))
 
 
-def test_classes_have_their_data_sets_colors_or_contrasting_ones():
+def test_few_classes_have_contrasting_colors_and_many_their_data_sets():
     """Which gray printers tell apart: luma (ITU-R BT.601) a twentieth of the way from black to white at least."""
     model = model_of(Policy.replicate(1))
+    model.colors = ((255, 0, 0), (0, 0, 255))
     assert colors_of(model) == [to_rgb(color) for color in CONTRASTING[:2]]
     luma = sorted(np.array([to_rgb(color) for color in CONTRASTING]) @ [0.299, 0.587, 0.114])
     assert min(np.diff(luma)) > 0.05
-    model.colors = ((255, 0, 0), (0, 0, 255))
-    assert colors_of(model) == [(1, 0, 0), (0, 0, 1)]
+    model.classes, model.colors = tuple("abcdefgh"), tuple((number, 0, 255) for number in range(8))
+    assert colors_of(model)[3] == (3 / 255, 0, 1)

@@ -145,9 +145,11 @@ def finding(table: pd.DataFrame, method: str, reference: str) -> str:
     if own.difference != own.difference:
         return f"{name}: not run yet, or without seeds in common with {other}"
     points = f"{own.difference:+.2f}".replace("-", MINUS)
-    if own.difference_ci95 != own.difference_ci95:
-        return f"{name} against {other}: {points} points, one seed: chance is not told from effect"
-    amount = f"{points} ± {own.difference_ci95:.2f} points, {own.seeds} seeds"
+    count = min(own.seeds, rows.loc[reference].seeds)
+    seeds = f"{count} seeds" if count != 1 else "1 seed"
+    if own.p_holm != own.p_holm:  # one seed, or differences that are all the same
+        return f"{name} against {other}: {points} points, {seeds}: too few to tell chance from effect"
+    amount = f"{points} ± {own.difference_ci95:.2f} points, {seeds}"
     if abs(own.difference) > own.difference_ci95 and own.p_holm < LEVEL:
         within = "" if abs(own.difference) > own.noise else " (no more than seeds alone can differ)"
         return f"{name} does {'better' if own.difference > 0 else 'worse'} than {other}: {amount}{within}"

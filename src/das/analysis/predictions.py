@@ -113,8 +113,8 @@ def predictions_figure(
 
 
 def colors_of(model: SegmentationModel) -> list[tuple[float, float, float]]:
-    """A color in [0, 1] for each class: the data set's own where it has any, and `CONTRASTING` ones for a few."""
-    if model.colors or len(model.classes) > len(CONTRASTING):
+    """A color in [0, 1] for each class: `CONTRASTING` ones for a few, and the model's palette for many."""
+    if len(model.classes) > len(CONTRASTING):
         return [(r / 255, g / 255, b / 255) for r, g, b in model.palette]
     return [to_rgb(color) for color in CONTRASTING[: len(model.classes)]]
 

@@ -1,5 +1,6 @@
 """Receptive fields as a picture, and the pictures of a study."""
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from das.analysis.receptive_field import Trained, areas, compare, effective, sin
 from das.analysis.style import PAGE, STYLE, save_figure, wrapped
 from das.analysis.words import MINUS, named
 from das.engine.checkpoint import load_model
+from das.errors import DasError
 from das.files import publish
 from das.study.products import shown_networks
 from das.study.runs import searched_policies
@@ -125,7 +127,8 @@ def trained_fields(
     study: Study, dataset: str, backbone: str, images: Tensor, shown: Mapping[str, Policy]
 ) -> dict[str, np.ndarray]:
     """{name: effective field (H, W)} of the networks of `das.study.products.shown_networks` that are here and stand: a
-    single frame's as `ONE`, and those that fuse the frames of a policy ``shown``, as that."""
+    single frame's as `ONE`, and those that fuse the frames of a policy ``shown``, as that. Of a checkpoint that cannot
+    be read (of an older version, say) a line on stderr says so: the rest of the picture does not need it."""
     found: dict[str, np.ndarray] = {}
     names = {policy.digest(): name for name, policy in shown.items()}
     for run in shown_networks(study):
@@ -138,7 +141,11 @@ def trained_fields(
         else:
             name = names.get(Policy.load(run.made_by.main).digest()) if run.made_by else None
         if name and name not in found:
-            model = load_model(run.checkpoint)
+            try:
+                model = load_model(run.checkpoint)
+            except DasError as error:
+                print(f"das: drawn without a trained network: {error}", file=sys.stderr)
+                continue
             found[name] = effective(Trained(model), images, model.policy)
     return found
 
