@@ -53,12 +53,15 @@ def test_the_register_only_grows(make):
     assert register.REGISTER.read_text() == first
     assert make("bbbbbbb2", 2, by=0.1) == 6
     assert make("ccccccc3", 3, device="two") == 6
+    assert make("ddddddd4", 4, by=0.2, device="two") == 6
     assert register.REGISTER.read_text().startswith(first)
     with register.REGISTER.open() as file:
         lines = list(csv.DictReader(file))
-    assert [line["tier"] for line in lines] == ["made"] * 6 + ["remade here"] * 6 + ["remade elsewhere"] * 6
+    same, other = (f"made again: {what} bytes" for what in ("same", "other"))
+    moved = [same] * 3 + [other] * 3  # the baseline is what it was, `wide` is not
+    assert [line["tier"] for line in lines] == ["made"] * 6 + moved + [same] * 6 + moved
     assert [float(line["score"]) for line in lines[:6]] == [*SCORES["baseline"], *SCORES["wide"]]
-    assert {line["commit"] for line in lines} == {"aaaaaaa1", "bbbbbbb2", "ccccccc3"}
+    assert {line["commit"] for line in lines} == {"aaaaaaa1", "bbbbbbb2", "ccccccc3", "ddddddd4"}
 
 
 def test_a_number_that_cannot_stand_is_not_registered(make):

@@ -2,8 +2,8 @@
 
 docs/results/register.csv says of each what it is (study, data set, backbone, method, seed, metric, score), what it was
 made from (digests of settings and number; the key of all that it depends on), by which code, on what, when, at what
-cost, and how it stands to earlier lines of the same key (its tier). The order of lines means nothing, so git merges by
-union (.gitattributes).
+cost, and whether it is, byte for byte, what an earlier line of the same key is (its tier; what else a number rests on
+says `das verify`). The order of lines means nothing, so git merges by union (.gitattributes).
 """
 
 import csv
@@ -25,8 +25,7 @@ COLUMNS = (
     *("recorded", "study", "dataset", "backbone", "method", "seed", "metric", "score", "tier", "made", "settings"),
     *("number", "key", "code", "commit", "device", "python", "torch", "device_s"),
 )
-MADE, AGAIN, ELSEWHERE = "made", "remade here", "remade elsewhere"
-MACHINE = ("device", "python", "torch")
+MADE, SAME, OTHER = "made", "made again: same bytes", "made again: other bytes"
 
 
 def append(study: Study, path: Path = REGISTER) -> int:
@@ -81,6 +80,5 @@ def _line(run: MethodRun, there: list[dict[str, str]]) -> dict[str, str] | None:
         "torch": record["packages"]["torch"],
         "device_s": f"{record['cost']['device_s']:.1f}",
     }
-    before = [old for old in there if old["key"] == line["key"]]
-    here = any(all(old[part] == line[part] for part in MACHINE) for old in before)
-    return line | {"tier": (AGAIN if here else ELSEWHERE) if before else MADE}
+    before = {old["number"] for old in there if old["key"] == line["key"]}
+    return line | {"tier": (SAME if line["number"] in before else OTHER) if before else MADE}
