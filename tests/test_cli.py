@@ -120,6 +120,12 @@ def test_show_draws_the_frames_and_names_bad_files(tmp_path):
     with Image.open(tmp_path / "strip.png") as strip:
         assert strip.width > 2 * strip.height
     assert not (tmp_path / "strip.pdf").exists()
+    turned, exif = Image.fromarray(np.rot90(pixels).copy()), Image.Exif()
+    exif[0x0112] = 6  # orientation: to be turned by 90 degrees clockwise
+    turned.save(tmp_path / "turned.png", exif=exif)
+    done = das("show", tmp_path / "policy.yaml", tmp_path / "turned.png", tmp_path / "same.png")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "same.png").read_bytes() == (tmp_path / "strip.png").read_bytes()
     done = das("show", tmp_path / "policy.yaml", tmp_path / "photo.png", tmp_path / "strip.jpg")
     assert done.returncode == 1
     assert "strip.jpg: should end in .png, .pdf, .svg or .gif, not .jpg" in done.stderr

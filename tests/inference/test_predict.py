@@ -92,13 +92,27 @@ def test_a_checkpoint_that_knows_no_framing_is_named(model, photos):
         predict(model, [photos])
 
 
-def test_what_was_found_before_an_interruption_is_written(model, photos, tmp_path, capsys, monkeypatch):
+def interrupted_after(count):
     def interrupted(items, *_):
-        for _, item in zip(range(4), items, strict=False):
+        for _, item in zip(range(count), items, strict=False):
             yield item
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("das.engine.progress.counted", interrupted)
+    return interrupted
+
+
+def test_an_interruption_before_the_first_picture_leaves_what_was_there(model, photos, tmp_path, monkeypatch):
+    (tmp_path / "model.pt").write_bytes(checkpoint(model))
+    (tmp_path / "out.csv").write_text("of yesterday")
+    monkeypatch.setattr("das.engine.progress.counted", interrupted_after(0))
+    with pytest.raises(KeyboardInterrupt):
+        command(tmp_path / "model.pt", [photos], csv=tmp_path / "out.csv", json=tmp_path / "out.json")
+    assert (tmp_path / "out.csv").read_text() == "of yesterday"
+    assert not (tmp_path / "out.json").exists()
+
+
+def test_what_was_found_before_an_interruption_is_written(model, photos, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("das.engine.progress.counted", interrupted_after(4))
     (tmp_path / "model.pt").write_bytes(checkpoint(model))
     with pytest.raises(KeyboardInterrupt):
         command(tmp_path / "model.pt", [photos], csv=tmp_path / "out.csv", json=tmp_path / "out.json")

@@ -93,9 +93,9 @@ def predict(
     finally:
         if len(found) < len(files):
             typer.echo(f"das: stopped after {len(found)} of {len(files)} pictures", err=True)
-        if csv:
+        if csv and found:
             publish(csv, inference.table(found).to_csv(index=False))
-        if json:
+        if json and found:
             publish_json(json, {"checkpoint": str(checkpoint), "predictions": inference.documents(found)})
     if not (csv or json or masks or overlays):
         for one in found:

@@ -248,7 +248,7 @@ def show(
     """
     import numpy as np
     import torch
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     from das.analysis.strips import animation, film_strip
     from das.analysis.style import check_suffix, save_figure
@@ -260,7 +260,7 @@ def show(
     made = Policy.load(policy)
     try:
         with Image.open(image) as opened:
-            picture = opened.convert("RGB")
+            picture = ImageOps.exif_transpose(opened).convert("RGB")
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
         raise DasError(f"{image}: cannot be read as a picture ({error})") from None
     picture.thumbnail((SHOWN_SIDE, SHOWN_SIDE))
