@@ -74,7 +74,7 @@ def _way(part: SubFigure, study: Study, how: Method, network: str, image: Tensor
         arrow.annotate("", (1, 0.5), (0, 0.5), arrowprops={"arrowstyle": "-|>", "color": "black"})
         arrow.set_axis_off()
     fusion = "frames one by one" if how.fusion == "none" else f"{how.fusion.rpartition(':')[2].upper()} across frames"
-    _text(part.add_subplot(grid[:, columns + 3]), f"{wrapped(network, 18, 2)}\n{wrapped(fusion, 18, 2)}", box=True)
+    _text(part.add_subplot(grid[:, columns + 3]), f"{wrapped(network, 16, 2)}\n{wrapped(fusion, 18, 2)}", box=True)
     run = of_method(study, study.study.datasets[0], study.study.backbones[0], _name(study, how), study.study.seeds[0])
     _text(part.add_subplot(grid[:, columns + 5]), f"one prediction\n({run.consensus.replace('_', ' ')}\nof the frames)")
     if policy:
@@ -166,5 +166,5 @@ def _text(axis: Axes, text: str, box: bool = False) -> None:
     axis.set_axis_off()
     axis.set(xlim=(0, 1), ylim=(0, 1))
     if box:
-        axis.add_patch(FancyBboxPatch((0.02, 0.3), 0.96, 0.4, "round,pad=0,rounding_size=0.05", fc="0.93", ec="black"))
+        axis.add_patch(FancyBboxPatch((0.02, 0.25), 0.96, 0.5, "round,pad=0,rounding_size=0.05", fc="0.93", ec="black"))
     axis.text(0.5, 0.5, text, ha="center", va="center")
