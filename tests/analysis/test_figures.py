@@ -1,8 +1,10 @@
 """What the figures of searches show."""
 
+import pandas as pd
 import pytest
 
 from das.analysis.search_charts import alpha_over_time, tournaments
+from das.analysis.style import telling
 
 PLACE = {"dataset": "pictures", "backbone": "small"}
 
@@ -40,3 +42,17 @@ def test_alpha_has_a_row_a_policy_and_a_panel_an_operation():
     edges = {line.get_ydata()[1] for line in still.get_lines() if line.get_linewidth() == 0.6}
     assert sorted(edges) == pytest.approx([0.5, 2.718281828 / 3.718281828])
     assert len(turned.get_lines()) == 2 * (2 + 1 + 1)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "held"),
+    [
+        ([5, 2, 1], [1.0, 0.0, 0.0]),  # the interval of two seeds, 13 times as long, leaves room to the other
+        ([2, 2, 1], [1.0, 13.0, 0.0]),  # unless no method has more
+        ([3, 12, 1], [1.0, 13.0, 0.0]),
+        ([0, 0, 1], [0.0, 0.0, 0.0]),
+    ],
+)
+def test_axes_hold_the_intervals_that_tell_something(seeds, held):
+    intervals = pd.Series([1.0 if seeds[0] else None, 13.0 if seeds[1] else None, None], dtype=float)
+    assert telling(intervals, pd.Series(seeds)).tolist() == held

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from das.analysis import results
-from das.analysis.style import PAGE, STYLE, look, wrapped
+from das.analysis.style import PAGE, STYLE, look, telling, wrapped
 from das.analysis.tables import accuracy_table
 from das.study.registry import lookup
 from das.study.schema import Study
@@ -45,8 +45,7 @@ def accuracy_by_method(study: Study) -> Figure:
             panel.axvline(methods.accuracy[study.study.reference], color="0.4", lw=0.8, ls=":", zorder=0)
             panel.set_yticks(range(len(labels)), labels)
             panel.set_ylim(len(labels) - 0.4, -0.6)
-            low, high = methods.accuracy - methods.accuracy_ci95.fillna(0), methods.accuracy + methods.accuracy_ci95
-            panel.set_xlim(*_limits([*low, *high, *(100 * made.accuracy.astype(float))]))
+            panel.set_xlim(*_limits([*_ends(methods), *(100 * made.accuracy.astype(float))]))
             panel.set_xlabel(f"test {score_of(study)} after the last epoch, %")
             panel.set_title(head, loc="left")
         _explain_scores(figure, study, bool(table.accuracy_ci95.notna().any()))
@@ -73,6 +72,12 @@ def _explain_scores(figure: Figure, study: Study, intervals: bool) -> None:
     ]
     labels = ["mean and 95 % interval" if intervals else "mean (one seed: no interval)", "a seed", reference]
     figure.legend(handles, labels, loc="outside lower center", ncols=3)
+
+
+def _ends(methods: pd.DataFrame) -> list[float]:
+    """The ends of the intervals that an axis should hold (`telling`)."""
+    reach = telling(methods.accuracy_ci95, methods.seeds)
+    return [*(methods.accuracy - reach), *(methods.accuracy + reach)]
 
 
 def _limits(values: Iterable[float]) -> tuple[float, float]:
@@ -114,8 +119,7 @@ def accuracy_against_compute(study: Study) -> Figure:
                 panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
                 panel.xaxis.set_major_formatter("{x:g}")
                 panel.xaxis.set_minor_formatter(NullFormatter())
-            low, high = methods.accuracy - methods.accuracy_ci95.fillna(0), methods.accuracy + methods.accuracy_ci95
-            row[0].set_ylim(*_limits([*low, *high, *methods.accuracy]))
+            row[0].set_ylim(*_limits([*_ends(methods), *methods.accuracy]))
             row[0].set_ylabel(f"test {score_of(study)}\nafter the last epoch, %")
             row[0].set_title(wrapped(", ".join(titles), 100), loc="left")
         line = Line2D([], [], color="0.6", lw=1.5)

@@ -15,7 +15,7 @@ from das.analysis import results
 from das.analysis.charts import SPAN, score_of
 from das.analysis.receptive_field_figure import fused_method
 from das.analysis.statistics import LEVEL
-from das.analysis.style import PAGE, STYLE, wrapped
+from das.analysis.style import PAGE, STYLE, telling, wrapped
 from das.analysis.tables import accuracy_table
 from das.analysis.words import MINUS, in_words
 from das.study.runs import of_method
@@ -117,7 +117,7 @@ def _differences(part: SubFigure, study: Study, how: Method, table: pd.DataFrame
     panel.axvline(0, color="0.4", lw=0.8, ls=":")
     panel.set_yticks(range(len(others)), [wrapped(title, 34, 2) for title in others.method])
     panel.set_ylim(max(len(others), 1) - 0.4, -0.6)
-    reach = pd.concat([others.difference.abs() + others.difference_ci95.fillna(0), others.noise]).max()
+    reach = pd.concat([others.difference.abs() + telling(others.difference_ci95, others.seeds), others.noise]).max()
     limit = max(SPAN / 2, 1.06 * reach) if reach == reach else SPAN / 2
     panel.set_xlim(-limit, limit)
     panel.set_xlabel(f"test {score_of(study)} against {wrapped(reference, 50, 1)}, percentage points")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import pandas as pd
 from matplotlib.figure import Figure
 
 from das.errors import DasError
@@ -54,6 +55,12 @@ def look(place: int) -> dict[str, Any]:
 def wrapped(text: str, width: int, lines: int = 3) -> str:
     """``text`` on at most so many ``lines`` of at most ``width`` characters; what is left out is "…"."""
     return "\n".join(textwrap.wrap(text, width, max_lines=lines, placeholder=" …"))
+
+
+def telling(intervals: pd.Series, seeds: pd.Series) -> pd.Series:
+    """The half-widths of intervals that an axis should hold whole, and 0 for the others, which run off it: those of two
+    seeds where other rows have more (twelve standard errors would leave the others no room), and missing ones."""
+    return intervals.where((seeds > 2) | (seeds == seeds.max()), 0).fillna(0)
 
 
 def save_figure(figure: Figure, path: Path) -> Path:
