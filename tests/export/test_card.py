@@ -62,7 +62,7 @@ def test_what_was_measured_stands_in_front_matter_and_text(make_model, origin):
     assert f"80.0% accuracy on 2,000 test images; 95 % interval {middle - half:.1%} to {middle + half:.1%}" in text
     over = stats.t.ppf(0.975, 1) * np.std([0.8, 0.9], ddof=1) / sqrt(2)
     assert f"2 seeds: 85.0% ± {over:.1%}" in text
-    assert "| recipe | sgd, 6 epochs, batches of 64, learning rate 0.1 (cosine)" in text
+    assert "| recipe | sgd, 80 epochs, batches of 20, learning rate 0.1 (cosine)" in text
     assert "random_crop, random_flip" in text
 
 

@@ -18,15 +18,14 @@ from das.engine.arrays import (
 )
 from das.engine.resume import NotKept
 from das.search.bilevel import BilevelSearch
+from das.study.new import batch_size, search_epochs
 from das.study.runs import SearchRun, of_policy
 from das.video.policy import Policy
 
 #: The search that found the best policies when all were measured (docs/policy_benchmark.md): `cells.one_edge` and
-#: `searches.fast` of params.yaml.
+#: `searches.fast` of params.yaml, but for epochs and batches, which follow from the number of images.
 CELL = {"space": "affine5", "kind": "single", "frames": 4, "schedule": "signed", "magnitudes": "grid"}
 SEARCH = {
-    "epochs": 6,
-    "batch_size": 64,
     "alpha": {"lr": 0.03, "betas": [0.5, 0.999], "weight_decay": 1e-3},
     "weights": {"lr": 0.05, "lr_min": 0.001, "momentum": 0.9, "weight_decay": 3e-4, "clip_norm": 5.0},
     "order": "first",
@@ -54,14 +53,15 @@ def search(
         images, labels, classes, augment, network, network_options, device: as `das.fit` takes them.
         fusion: of the network in the search.
         cell: the search space, as `cells` of a study say it, laid over `CELL`.
-        settings: how it is searched, as `searches` of a study say it, laid over `SEARCH`; ``batch_size`` is at most
-            half of the images.
+        settings: how it is searched, as `searches` of a study say it, laid over `SEARCH`; ``batch_size`` and
+            ``epochs`` by default as `das new` chooses them for as many images.
         seed: all that is random derives from it: equal calls on one machine give equal policies.
 
     Raises DasError for arguments that do not fit, one line each, and for a loss that is no longer finite.
     """
     images_of = dataset(images, labels, classes)
-    half = len(images_of.train) // 2
+    train = len(images_of.train)
+    asked = {"batch_size": batch_size(train // 2), **(settings or {})}
     study = one_run(
         images_of,
         where="das.search",
@@ -73,7 +73,7 @@ def search(
         methods={METHOD: {"title": METHOD}},
         policies={POLICY: {"source": "search", "cell": "cell", "search": "search", "fusion": fusion}},
         cells={"cell": {**CELL, **(cell or {})}},
-        searches={"search": {**SEARCH, "batch_size": max(2, min(64, half)), **(settings or {})}},
+        searches={"search": {**SEARCH, "epochs": search_epochs(train, asked["batch_size"]), **asked}},
     )
     run = of_policy(study, IMAGES, NETWORK, POLICY, seed)
     assert isinstance(run, SearchRun)

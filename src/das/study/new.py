@@ -63,8 +63,7 @@ def settings(found: Found) -> dict[str, Any]:
     pretrained = found.pretrained
     sides = PRETRAINED_SIDES if pretrained else SIDES
     kept = found.train - found.train // 10 if found.train >= VALIDATED else found.train
-    batch = next((batch for below, batch in BATCHES.items() if found.train < below), LARGE_BATCH)
-    batch = max(2, min(batch, kept // 2))
+    batch = min(batch_size(found.train), max(2, kept // 2))
     network = PRETRAINED if pretrained else NETWORKS[found.device]
     adamw = pretrained or found.train < ADAMW_BELOW
     size = max(32, min(sides[found.device], found.shorter // 8 * 8))
@@ -100,12 +99,23 @@ def settings(found: Found) -> dict[str, Any]:
         if kept == found.train
         else "this part of the training images chooses the epoch; the test images are seen once",
         "augment": "[random_flip]" if dense else f"[{{random_crop: {{padding: {size // 8}}}}}, random_flip]",
-        "search_epochs": _epochs(SEARCH_STEPS, found.train // 2 // batch),
+        "search_epochs": search_epochs(found.train, batch),
         "least": EPOCHS[0],
         "most": EPOCHS[1],
         "wanted": STEPS,
         "wanted_search": SEARCH_STEPS,
     }
+
+
+def batch_size(train: int) -> int:
+    """Images in a step, where there are ``train`` to train on: no more than half of them."""
+    batch = next((batch for below, batch in BATCHES.items() if train < below), LARGE_BATCH)
+    return max(2, min(batch, train // 2))
+
+
+def search_epochs(train: int, batch: int) -> int:
+    """Epochs of a search whose steps read ``batch`` of one half of ``train`` images."""
+    return _epochs(SEARCH_STEPS, train // 2 // batch)
 
 
 def _epochs(steps: int, in_epoch: int) -> int:
