@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from das.cli import benchmark, export, images, reports, runs, saved, store, watch
+from das.cli import benchmark, export, images, reports, runs, saved, store, warm, watch
 from das.cli.common import enter_project
 from das.errors import DasError
 
@@ -39,6 +39,7 @@ def project(
 
 def main() -> None:
     """Run the command line: errors that a user can act on are one line, without a traceback."""
+    warm.hand_over(sys.argv[1:])
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # what a shell starts in the background ignores it
         signal.signal(signal.SIGINT, _interrupted)
     try:
