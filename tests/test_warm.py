@@ -10,7 +10,6 @@ import time
 import psutil
 import pytest
 import yaml
-
 from tests.workflow.project import FOLDER, TINY, layered, project_in
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere every run starts by itself")

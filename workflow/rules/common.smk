@@ -53,7 +53,7 @@ AGAIN = renewed(lambda: results.audit(STUDY) | products.stale(STUDY))
 # Read by `das`: the study is that of the working folder.
 os.environ.update(DAS_STUDY=os.pathsep.join(map(str, STUDY_FILES)), DAS_PROJECT=".")
 if workflow.is_main_process:
-    os.environ["DAS_WARM"] = str(os.getpid())  # short runs share a start: das.cli.warm
+    os.environ.update(DAS_WARM=str(os.getpid()))  # short runs share a start: das.cli.warm
 NAME = STUDY.name
 GRID = STUDY.study
 TASK = registry.lookup("task", STUDY.task)
