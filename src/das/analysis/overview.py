@@ -113,6 +113,7 @@ def _differences(part: SubFigure, study: Study, how: Method, table: pd.DataFrame
         own = row.name == _name(study, how)
         panel.plot(row.difference, at, "D" if own else "o", color="#D55E00" if own else "black", ms=4.5, zorder=3)
         trained = "no training" if row.train_frames == 0 else f"{row.train_frames:.2g}× training"  # noqa: RUF001
+        trained = trained if row.train_frames == row.train_frames else ""
         panel.text(1.01, at, trained, transform=panel.get_yaxis_transform(), va="center", fontsize=7)
     panel.axvline(0, color="0.4", lw=0.8, ls=":")
     panel.set_yticks(range(len(others)), [wrapped(title, 34, 2) for title in others.method])

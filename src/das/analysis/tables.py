@@ -69,7 +69,7 @@ def accuracy_table(study: Study) -> pd.DataFrame:
             "median_accuracy": 100 * made.median_accuracy.astype(float).mean(),
             "best_epoch_accuracy": 100 * made.best_accuracy.astype(float).mean(),
             "frames": made.frames.astype(float).mean(),
-            "train_frames": made.train_frames.astype(float).mean() / against.train_frames.astype(float).mean(),
+            "train_frames": _times(made.train_frames.astype(float).mean(), against.train_frames.astype(float).mean()),
             **_equal(made, trained, against),
             **{cost: made[cost].astype(float).mean() for cost in COSTS},
             "older_code": int(sum(run != code.fingerprint(_kind(study, method)) for run in made.code)),
@@ -90,6 +90,15 @@ def _kind(study: Study, method: str) -> str:
 def _by_split(rows: pd.DataFrame) -> list[list[float]]:
     """Accuracies in percent, those that saw the same training images together."""
     return [(100 * part.accuracy.astype(float)).tolist() for _, part in rows.groupby("split", dropna=False)]
+
+
+def _times(amount: float, reference: float) -> float:
+    """How many times the reference's; NaN of a reference that trains nothing."""
+    return amount / reference if reference else float("nan")
+
+
+def _trained(times: float) -> str:
+    return "none" if times == 0 else f"{times:.2g}x" if times == times else ""
 
 
 def _equal(made: pd.DataFrame, trained: pd.DataFrame, against: pd.DataFrame) -> dict[str, bool | None]:
@@ -134,8 +143,7 @@ def readable_accuracy(study: Study, table: pd.DataFrame) -> pd.DataFrame:
             "Calibration error, %": _number(row.calibration_error),
             "Equal": "" if own or not row.seeds else _equal_words(row),
             "Frames": f"{row.frames:.0f}" if row.seeds else NOT_RUN,
-            "Training frames": ("none" if row.train_frames == 0 else f"{row.train_frames:.2g}x")
-            if row.seeds else NOT_RUN,
+            "Training frames": _trained(row.train_frames) if row.seeds else NOT_RUN,
             "Search, s": _seconds(row.search_s, 1) if row.seeds else NOT_RUN,
             "Training, s": _seconds(row.train_s, 1) if row.seeds else NOT_RUN,
             "Test, s": _seconds(row.test_s, 2) if row.seeds else NOT_RUN,
