@@ -118,9 +118,9 @@ def test_it_is_what_the_profiles_ask_for(made):
     for action in crate.of("CreateAction"):
         (tool,) = crate.follow(action, "instrument")
         assert {"SoftwareApplication", "ComputationalWorkflow"} & set(tool["@type"])
-        assert "name" in tool and "version" in tool
+        assert {"name", "version"} <= tool.keys()
         assert action["actionStatus"] == ["http://schema.org/CompletedActionStatus"]
-        assert "name" in action and "object" in action and "result" in action
+        assert {"name", "object", "result"} <= action.keys()
 
 
 def test_every_reference_leads_somewhere_and_every_file_is_described_and_is_what_is_said_of_it(made):
