@@ -213,7 +213,7 @@ class _Crate:
             description=". ".join([*_how(record), f"Evidence: {tier}"]),
             instrument=self._software(run, record),
             object=[self.settings[0], *([self.data[run.dataset]] if run.uses_data else []), *read],
-            result=[self._product(run, role, record["files"][role]) for role in run.files],
+            result=[self._product(run, role, content) for role, content in record["files"].items()],
             startTime=start and start.isoformat(),
             endTime=end.isoformat(),
             actionStatus=COMPLETED,
