@@ -192,6 +192,19 @@ def took(run, seconds: float) -> None:
     run.record.write_text(sealed({**record, "cost": {"wall_s": seconds}}))
 
 
+def test_one_number_by_chance_is_any_that_is_here(made):
+    numbers = set(NUMBERS.rglob("seed?.json"))
+    lost = NUMBERS / "video/seed0.json"
+    lost.unlink()
+    drawn = {verify.by_chance(made) for _ in range(60 * len(numbers))}  # each is missed once in exp(60) times
+    assert drawn == numbers - {lost}
+    assert verify.by_chance(made, [NUMBERS / "video"]).parent == NUMBERS / "video"
+    for path in numbers - {lost}:
+        path.unlink()
+    with pytest.raises(DasError, match="no number here"):
+        verify.by_chance(made)
+
+
 def test_what_is_stale_is_listed_with_the_input_and_with_what_it_cost(made):
     runs = {run.main: run for run in results.everything(made)}
     for seconds, run in enumerate(runs.values(), start=1):

@@ -1,4 +1,4 @@
-"""The study as one page: whatever tables and figures it has, with what they mean (docs/report.md)."""
+"""The study as one page (docs/report.md), and as a crate (docs/crate.md): whatever tables and figures it has."""
 
 
 rule page:
@@ -29,3 +29,32 @@ rule all_report:
         "results/report"
     input:
         rules.page.output,
+
+
+rule crate:
+    """Write the study as a Workflow Run RO-Crate."""
+    input:
+        rules.tables.output,
+        ALL_FIGURES,
+    output:
+        f"results/crate/{NAME}.zip",
+    log:
+        f"results/logs/crate/{NAME}.log",
+    conda:
+        "../envs/das.yaml"
+    resources:
+        mem_mb=MEMORY_MB,
+    params:
+        study=DIGEST,
+    message:
+        f"crate of the study {NAME}"
+    shell:
+        "das crate > {log:q} 2>&1"
+
+
+rule all_crate:
+    """The study's crate: `snakemake results/crate`."""
+    name:
+        "results/crate"
+    input:
+        rules.crate.output,

@@ -146,6 +146,25 @@ def report(study_files: StudyFiles = PARAMS):
 
 
 @app.command()
+def crate(
+    study_files: StudyFiles = PARAMS,
+    checkpoints: Annotated[
+        bool, typer.Option("--checkpoints", help="Put weights into it, too, not only their names.")
+    ] = False,
+):
+    """Write the study as a Workflow Run RO-Crate to results/crate/STUDY.zip: workflow, settings, policies, numbers, run
+    records, tables, figures, a reproducibility checklist, and how each was made (docs/crate.md).
+
+    What cannot stand is left out and named.
+    """
+    from das.report.crate import write_crate
+    from das.study import load_study
+
+    path, left_out = write_crate(load_study(study_files), study_files, checkpoints)
+    print("\n".join([*(f"left out: {why}" for why in left_out), str(path)]))
+
+
+@app.command()
 def predictions(dataset: Dataset, backbone: Backbone, method: Method, seed: Seed = 0, study_files: StudyFiles = PARAMS):
     """Draw what a segmentation network predicts from each frame, back in register with the image, and fused.
 

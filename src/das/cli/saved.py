@@ -59,6 +59,7 @@ def verify(
     study_files: StudyFiles = PARAMS,
     again: Annotated[bool, typer.Option("--again", help="Evaluate the weights: the same scores to the digit?")] = False,
     remake: Annotated[bool, typer.Option("--remake", help="Search and train beside it: the same bytes?")] = False,
+    one: Annotated[bool, typer.Option("--one", help="Of the numbers that are here one alone, by chance.")] = False,
 ):
     """Say of each result what it rests on: hashes traced, in milliseconds; with --again and --remake more
     (docs/verify.md). Exit status 1 if anything is at fault; each is named.
@@ -66,9 +67,11 @@ def verify(
     Example: das verify results/numbers/quickstart/fashion_mnist/resnet8/das/seed0.json --again
     """
     from das.study import load_study
-    from das.study.verify import chosen, trace
+    from das.study.verify import by_chance, chosen, trace
 
     start, study = time.perf_counter(), load_study(study_files)
+    if one:
+        wanted = [by_chance(study, wanted or [])]
     traced = trace(study, wanted or [])
     for result in traced:
         print(f"{result.path}: {'; '.join([result.fault or str(result.tier), *result.notes])}")

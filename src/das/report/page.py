@@ -11,7 +11,7 @@ from torch import Tensor
 
 from das.analysis import results
 from das.files import publish
-from das.report import answer, figures, made, tables
+from das.report import answer, checklist, figures, made, tables
 from das.report.figures import Drawing
 from das.report.films import Film, films
 from das.report.tables import Table
@@ -28,6 +28,7 @@ PARTS = {
     "costs": ("Cost", ("cost", "compute", "search_cost")),
     "runs": ("Every run", ("runs",)),
     "made": ("Versions and time", ("time", "versions")),
+    "checklist": ("Reproducibility checklist", ("checklist",)),
 }
 
 
@@ -99,6 +100,7 @@ def _parts(study: Study, records: list, pictures: Mapping[str, Tensor]) -> list[
     shown = [*tables.written(study), *tables.class_accuracy(study), tables.runs(study, results.numbers(study))]
     if records:
         shown += [made.time(records), made.versions(records)]
+    shown.append(checklist.table(study))
     for table in shown:
         parts[_part(table.name)].tables.append(table)
     for drawing in figures.drawn(study):

@@ -5,6 +5,7 @@ results, for as long as the run record that it was found for stays what it is.
 """
 
 import platform
+import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from das.errors import DasError
 from das.files import publish
 from das.seals import read_sealed, sealed
 from das.study import code, products, recorded, results
-from das.study.runs import RESULTS, Run
+from das.study.runs import RESULTS, MethodRun, Run
 from das.study.schema import Study
 from das.study.sources import Look, sha256
 
@@ -72,6 +73,14 @@ def chosen(study: Study, wanted: Sequence[Path]) -> list[Run]:
         named = ", ".join(map(str, wanted))
         raise DasError(f"{named}: is no result of the study {study.name}; name the study's files with --study")
     return found
+
+
+def by_chance(study: Study, wanted: Sequence[Path] = ()) -> Path:
+    """One of the study's numbers that are here (among ``wanted``), each as likely. Raises DasError where none is."""
+    here = [run.main for run in chosen(study, wanted) if isinstance(run, MethodRun) and run.main.exists()]
+    if not here:
+        raise DasError(f"the study {study.name}: has no number here to choose from")
+    return random.choice(here)
 
 
 def needed(run: Run) -> list[Run]:
