@@ -58,12 +58,14 @@ NAME = STUDY.name
 GRID = STUDY.study
 TASK = registry.lookup("task", STUDY.task)
 GPUS = 1 if STUDY.compute.device == "cuda" else 0
-MEMORY_MB = (
-    2000  # a CPU-sized job; a profile's set-resources raises it for larger studies
-)
 FETCHED = {name: data.folder for name, data in STUDY.datasets.items() if fetched(data)}
 DIGEST = results.digest(STUDY.model_dump())
 RUNS = of_study(STUDY)
+
+
+def memory_mb(wildcards, attempt):
+    """Enough for a CPU-sized job, and more at every retry; `--set-resources` raises it for larger studies."""
+    return 2000 * attempt
 
 
 def one_of(names):

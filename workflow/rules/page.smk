@@ -14,7 +14,7 @@ rule page:
     conda:
         "../envs/das.yaml"
     resources:
-        mem_mb=MEMORY_MB,
+        mem_mb=memory_mb,
     params:
         study=DIGEST,
     message:
