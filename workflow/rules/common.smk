@@ -64,7 +64,7 @@ RUNS = of_study(STUDY)
 
 
 def memory_mb(wildcards, attempt):
-    """Enough for a CPU-sized job, and more at every retry; `--set-resources` raises it for larger studies."""
+    """Enough for a CPU-sized job, and more at every retry; a profile's set-resources raises it for larger studies."""
     return 2000 * attempt
 
 
