@@ -54,16 +54,20 @@ AGAIN = renewed(lambda: results.audit(STUDY) | products.stale(STUDY))
 os.environ.update(DAS_STUDY=os.pathsep.join(map(str, STUDY_FILES)), DAS_PROJECT=".")
 if workflow.is_main_process:
     os.environ.update(DAS_WARM=str(os.getpid()))  # short runs share a start: das.cli.warm
+else:
+    os.environ.pop("DAS_WARM", None)  # a cluster's job starts by itself
 NAME = STUDY.name
 GRID = STUDY.study
 TASK = registry.lookup("task", STUDY.task)
 GPUS = 1 if STUDY.compute.device == "cuda" else 0
-MEMORY_MB = (
-    2000  # a CPU-sized job; a profile's set-resources raises it for larger studies
-)
 FETCHED = {name: data.folder for name, data in STUDY.datasets.items() if fetched(data)}
 DIGEST = results.digest(STUDY.model_dump())
 RUNS = of_study(STUDY)
+
+
+def memory_mb(wildcards, attempt):
+    """Enough for a CPU-sized job, and more at every retry; a profile's set-resources raises it for larger studies."""
+    return 2000 * attempt
 
 
 def one_of(names):

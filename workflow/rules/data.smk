@@ -14,7 +14,7 @@ for folder, name in {folder: name for name, folder in FETCHED.items()}.items():
         conda:
             "../envs/das.yaml"
         resources:
-            mem_mb=MEMORY_MB,
+            mem_mb=memory_mb,
         params:
             dataset=name,
         message:
@@ -38,7 +38,7 @@ rule describe:
     conda:
         "../envs/das.yaml"
     resources:
-        mem_mb=MEMORY_MB,
+        mem_mb=memory_mb,
     params:
         seed=lambda wildcards: wildcards.split.removeprefix(".split") or 0,
     message:

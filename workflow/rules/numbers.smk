@@ -29,7 +29,7 @@ rule train:
         "../envs/das.yaml"
     threads: STUDY.compute.threads
     resources:
-        mem_mb=MEMORY_MB,
+        mem_mb=memory_mb,
         gpu=GPUS,
     message:
         "train {wildcards.method} on {wildcards.dataset} with {wildcards.backbone}, seed {wildcards.seed}"
@@ -54,7 +54,7 @@ rule evaluate:
         "../envs/das.yaml"
     threads: STUDY.compute.threads
     resources:
-        mem_mb=MEMORY_MB,
+        mem_mb=memory_mb,
         gpu=GPUS,
     message:
         "test {wildcards.method} on {wildcards.dataset} with {wildcards.backbone}, seed {wildcards.seed}"

@@ -14,7 +14,7 @@ rule page:
     conda:
         "../envs/das.yaml"
     resources:
-        mem_mb=MEMORY_MB,
+        mem_mb=memory_mb,
     params:
         study=DIGEST,
     message:
@@ -43,7 +43,7 @@ rule crate:
     conda:
         "../envs/das.yaml"
     resources:
-        mem_mb=MEMORY_MB,
+        mem_mb=memory_mb,
     params:
         study=DIGEST,
     message:

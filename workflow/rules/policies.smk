@@ -31,7 +31,7 @@ rule search:
         "../envs/das.yaml"
     threads: STUDY.compute.threads
     resources:
-        mem_mb=MEMORY_MB,
+        mem_mb=memory_mb,
         gpu=GPUS,
     message:
         "search {wildcards.policy} on {wildcards.dataset} with {wildcards.backbone}, seed {wildcards.seed}"
@@ -53,7 +53,7 @@ rule control_policy:
     conda:
         "../envs/das.yaml"
     resources:
-        mem_mb=MEMORY_MB,
+        mem_mb=memory_mb,
     message:
         "policy {wildcards.policy} for {wildcards.dataset} with {wildcards.backbone}, seed {wildcards.seed}"
     shell:

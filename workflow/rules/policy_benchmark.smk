@@ -40,7 +40,7 @@ rule measure_search:
         "../envs/das.yaml"
     threads: STUDY.compute.threads
     resources:
-        mem_mb=MEMORY_MB,
+        mem_mb=memory_mb,
         gpu=GPUS,
     params:
         study=DIGEST,
@@ -69,7 +69,7 @@ rule retrain_bank:
         "../envs/das.yaml"
     threads: STUDY.compute.threads
     resources:
-        mem_mb=MEMORY_MB,
+        mem_mb=memory_mb,
         gpu=GPUS,
     params:
         study=DIGEST,
@@ -100,7 +100,7 @@ rule policy_benchmark:
     conda:
         "../envs/das.yaml"
     resources:
-        mem_mb=MEMORY_MB,
+        mem_mb=memory_mb,
     params:
         study=DIGEST,
     message:

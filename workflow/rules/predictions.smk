@@ -42,7 +42,7 @@ rule predictions:
     conda:
         "../envs/das.yaml"
     resources:
-        mem_mb=MEMORY_MB,
+        mem_mb=memory_mb,
     message:
         "predictions of {wildcards.method} on {wildcards.dataset} with {wildcards.backbone}, seed {wildcards.seed}"
     shell:

@@ -34,7 +34,7 @@ rule tables:
     conda:
         "../envs/das.yaml"
     resources:
-        mem_mb=MEMORY_MB,
+        mem_mb=memory_mb,
     params:
         study=DIGEST,
     message:
@@ -57,7 +57,7 @@ rule summary:
     conda:
         "../envs/das.yaml"
     resources:
-        mem_mb=MEMORY_MB,
+        mem_mb=memory_mb,
     params:
         study=DIGEST,
     message:
@@ -82,7 +82,7 @@ rule figures:
     conda:
         "../envs/das.yaml"
     resources:
-        mem_mb=MEMORY_MB,
+        mem_mb=memory_mb,
     params:
         study=DIGEST,
     message:
@@ -108,7 +108,7 @@ rule receptive_fields:
         "../envs/das.yaml"
     threads: STUDY.compute.threads
     resources:
-        mem_mb=MEMORY_MB,
+        mem_mb=memory_mb,
     params:
         study=DIGEST,
     message:

@@ -24,7 +24,7 @@ rule tune:
         "../envs/das.yaml"
     threads: STUDY.compute.threads
     resources:
-        mem_mb=MEMORY_MB,
+        mem_mb=memory_mb,
         gpu=GPUS,
     message:
         "tune {wildcards.method} on {wildcards.dataset} with {wildcards.backbone}"
@@ -43,7 +43,7 @@ rule chosen_settings:
     conda:
         "../envs/das.yaml"
     resources:
-        mem_mb=MEMORY_MB,
+        mem_mb=memory_mb,
     message:
         f"chosen settings of the study {NAME}"
     shell:
