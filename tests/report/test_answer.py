@@ -30,7 +30,7 @@ def test_a_difference_that_is_decided_is_called_so_with_its_interval():
     p is 2 * P(t > 17.32) = 0.0033, times two comparisons of three: all pairs of the others differ by the same."""
     scores = {"baseline": [50, 51, 52], "das": [59, 61, 63], "random": [40, 41, 42], "baseline_tta": [50, 51, 52]}
     (said,) = answered(study(), scores)
-    assert said.place == "Few images, ResNet-8, width 8"
+    assert said.place == "Few images, ResNet-8"
     assert said.headline.startswith(
         "“DAS” has the highest mean test accuracy, 61.00 ± 4.97 % (3 seeds): +10.00 percent"
     )
