@@ -212,18 +212,24 @@ def test_in_chromium_a_methods_seeds_show_its_runs_alone(whole, browse):
         const links = [...document.querySelectorAll("td a[href^='#']")];
         const runs = document.querySelector("#runs .table"), input = runs.querySelector("input");
         const shown = () => [...runs.querySelectorAll("tbody tr")].filter((row) => !row.hidden).map((row) => row.id);
-        const all = shown(), followed = [];
+        const all = shown(), followed = [], seen = [];
         for (const link of links) {
           link.click();
           followed.push([location.hash, document.querySelector(":target").id, ...shown()]);
+          await new Promise((drawn) => setTimeout(drawn, 100));
+          seen.push([input, runs.querySelector("th"), document.querySelector(":target")].every((element) => {
+            const { top, bottom } = element.getBoundingClientRect();
+            return 0 < top && bottom < innerHeight;
+          }));
         }
         input.value = "";
         input.dispatchEvent(new Event("input"));
-        return { followed, whole: shown().length === all.length };
+        return { followed, seen, whole: shown().length === all.length };
         """,
     )
     places = [f"fashion_mnist/resnet8/{method}/seed" for method in ("baseline", "random", "das", "baseline_tta")]
     assert said["followed"] == [[f"#{p}0", f"{p}0", f"{p}0", f"{p}1", f"{p}2"] for p in places]
+    assert said["seen"] == [True] * 4  # with the filter and the heads of the columns
     assert said["whole"]
 
 
