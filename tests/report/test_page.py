@@ -14,7 +14,7 @@ from tests.report.studies import POLICY, ROOT, leave, make, study
 
 from das.analysis.figures import write_figures
 from das.analysis.tables import write_tables
-from das.report import captions, figures, films, tables
+from das.report import captions, figures, films, leads, tables
 from das.report.page import render, write_page
 from das.study import products
 from das.study.runs import searches_of
@@ -22,16 +22,17 @@ from das.video.policy import Policy
 from das.video.transform import ImageToVideo
 
 SCORES = {"baseline": 0.5, "das": 0.6, "random": 0.4, "baseline_tta": 0.3}
-NASTY = "<script>alert(1)</script> & \"a\" | 'b' " + "x" * 165
+NASTY = "<script>alert(1)</script> & \"a\" | 'b' #7 50 % \\alpha_{1} $x^2$ ~ " + "x" * 165
 VOID = {"meta", "link", "img", "input", "br"}
 
 
 class Outline(HTMLParser):
-    """Elements, by name with their attributes, and rows of text by table; fails where they do not nest."""
+    """Elements, by name with their attributes; rows of text by table, and of the places that cells lead to; fails where
+    elements do not nest."""
 
     def __init__(self, text):
         super().__init__()
-        self.open, self.found, self.tables, self.links = [], [], [], []
+        self.open, self.found, self.tables, self.leads, self.links = [], [], [], [], []
         self.feed(text)
         assert self.open == []
 
@@ -43,10 +44,23 @@ class Outline(HTMLParser):
             self.open.append(tag)
         if tag == "table":
             self.tables.append([])
+            self.leads.append([])
         elif tag == "tr":
             self.tables[-1].append([])
+            self.leads[-1].append([])
         elif tag in ("td", "th"):
             self.tables[-1][-1].append("")
+            self.leads[-1][-1].append(None)
+        elif tag == "a" and {"td", "th"} & set(self.open):
+            self.leads[-1][-1][-1] = attributes["href"]
+
+    def led(self, column):
+        """{first cell of a row: where its cell of ``column`` leads to} of the first table that has the column."""
+        (rows, leads), *_ = [
+            both for both in zip(self.tables, self.leads, strict=True) if both[0] and column in both[0][0]
+        ]
+        at = rows[0].index(column)
+        return {row[0]: lead[at] for row, lead in zip(rows[1:], leads[1:], strict=True)}
 
     def handle_endtag(self, tag):
         assert self.open.pop() == tag
@@ -117,6 +131,27 @@ def test_every_run_is_there_with_its_number(whole):
         assert f"../numbers/made/fashion_mnist/resnet8/das/seed2{suffix}" in outline.links
 
 
+def test_methods_lead_to_their_runs_and_searches_to_their_files(whole):
+    _, page = whole
+    outline, made = Outline(page.read_text()), study()
+    ids = [attributes["id"] for tag, attributes in outline.found if tag == "tr" and "id" in attributes]
+    assert ids == [f"fashion_mnist/resnet8/{method}/seed{seed}" for method in made.study.methods for seed in range(3)]
+    assert outline.led("Seeds") == {
+        made.methods[method].title: f"#fashion_mnist/resnet8/{method}/seed0" for method in made.study.methods
+    }
+    (at,) = [at for at, rows in enumerate(outline.tables) if rows[0][0] == "Policy"]
+    heads, *rows = outline.tables[at]
+    for row, found in zip(rows, outline.leads[at][1:], strict=True):
+        place = f"../policies/made/fashion_mnist/resnet8/searched/seed{row[1]}"
+        expected = {
+            "Policy": f"{place}.yaml",
+            "Device seconds": f"{place}.run.json",
+            "Alpha entropy (1: undecided)": f"{place}.history.json",
+        }
+        assert found == [expected.get(head) for head in heads]
+    assert len(rows) == 3
+
+
 def test_every_figure_has_its_picture_its_caption_and_its_numbers(whole):
     folder, page = whole
     text = page.read_text()
@@ -169,6 +204,35 @@ def test_in_chromium_figures_load_tables_sort_and_filter_and_films_stand_still(w
     assert (said["moving"], said["still"]) == (1, 0)
 
 
+def test_in_chromium_a_methods_seeds_show_its_runs_alone(whole, browse):
+    _, page = whole
+    said = browse(
+        page,
+        """
+        const links = [...document.querySelectorAll("td a[href^='#']")];
+        const runs = document.querySelector("#runs .table"), input = runs.querySelector("input");
+        const shown = () => [...runs.querySelectorAll("tbody tr")].filter((row) => !row.hidden).map((row) => row.id);
+        const all = shown(), followed = [], seen = [];
+        for (const link of links) {
+          link.click();
+          followed.push([location.hash, document.querySelector(":target").id, ...shown()]);
+          await new Promise((drawn) => setTimeout(drawn, 100));
+          seen.push([input, runs.querySelector("th"), document.querySelector(":target")].every((element) => {
+            const { top, bottom } = element.getBoundingClientRect();
+            return 0 < top && bottom < innerHeight;
+          }));
+        }
+        input.value = "";
+        input.dispatchEvent(new Event("input"));
+        return { followed, seen, whole: shown().length === all.length };
+        """,
+    )
+    places = [f"fashion_mnist/resnet8/{method}/seed" for method in ("baseline", "random", "das", "baseline_tta")]
+    assert said["followed"] == [[f"#{p}0", f"{p}0", f"{p}0", f"{p}1", f"{p}2"] for p in places]
+    assert said["seen"] == [True] * 4  # with the filter and the heads of the columns
+    assert said["whole"]
+
+
 def test_who_wants_less_motion_gets_none(whole, browse):
     _, page = whole
     script = "return document.querySelector('.film img').getAnimations().length;"
@@ -206,6 +270,7 @@ def test_titles_are_text_whatever_is_in_them(elsewhere, browse):
     outline = Outline(text)
     assert len([tag for tag, _ in outline.found if tag == "script"]) == 1
     assert outline.tables[0][3][0] == f"das {NASTY}".strip()
+    assert outline.leads[0][3][1] == "#fashion_mnist/resnet8/das/seed0"
     said = browse(elsewhere / "results/report/made.html", "return document.querySelector('h1').textContent;")
     assert said == NASTY
 
@@ -217,6 +282,38 @@ def test_a_study_of_which_nothing_was_made_says_so(elsewhere):
     runs, _ = outline.tables  # and the checklist
     assert {row[2] for row in runs[1:]} == {"not run"}
     assert "Nothing of this was run yet." in drawn(study(), with_figures=False)
+
+
+def test_what_means_several_or_is_not_there_leads_nowhere(elsewhere):
+    names = study().methods
+    methods = {name: names[name].model_dump() | {"title": "The same"} for name in ("das", "random")}
+    made = study(methods=methods)
+    make(made, score)
+    first, second, third = searches_of(made)
+    first.main.unlink()
+    second.files["history"].unlink()
+    outline = Outline(drawn(made, with_figures=False))
+    tests = {row[0]: lead[1] for row, lead in zip(outline.tables[0], outline.leads[0], strict=True)}
+    assert (tests["The same"], tests[names["baseline"].title]) == (None, "#fashion_mnist/resnet8/baseline/seed0")
+    (at,) = [at for at, rows in enumerate(outline.tables) if rows[0][0] == "Policy"]
+    policies = {row[1]: lead[0] for row, lead in zip(outline.tables[at], outline.leads[at], strict=True)}
+    assert policies["0"] is None
+    assert {policies[seed] for seed in "12"} == {f"../{run.main.relative_to('results')}" for run in (second, third)}
+
+
+def test_rows_of_several_data_sets_lead_each_to_its_own():
+    quickstart = study()
+    other = quickstart.datasets["fashion_mnist"].model_dump() | {"title": "Other, images"}
+    grid = quickstart.study.model_dump() | {"datasets": ["fashion_mnist", "other"], "seeds": [4, 2]}
+    made = study(study=grid, datasets={"other": other})
+    place = {"backbone": made.backbones["resnet8"].title, "method": made.methods["das"].title}
+    rows = [{"dataset": title, **place} for title in ("Other, images", "Few images", "Older images")]
+    found = leads.to_runs(made, "published", rows)
+    assert {cell: run.place for cell, run in found.items()} == {
+        (0, "Ours, %"): "other/resnet8/das/seed4",
+        (1, "Ours, %"): "fashion_mnist/resnet8/das/seed4",
+    }
+    assert leads.to_runs(made, "search_cost", rows) == {}
 
 
 def test_a_missing_history_and_a_damaged_record_leave_the_rest(elsewhere):

@@ -239,6 +239,35 @@ def test_a_damaged_list_of_a_folder_is_named_and_the_rest_comes(clone, tmp_path)
     assert Path("results/policies/made/own/small/found/seed0.yaml").exists()
 
 
+def test_a_missing_list_of_a_folder_is_named_and_the_rest_comes(clone, tmp_path):
+    numbers = yaml.safe_load(Path("dvc.lock").read_text())["stages"]["numbers@own-small"]["outs"][0]["md5"]
+    (tmp_path / "remote/files/md5" / numbers[:2] / numbers[2:]).unlink()
+    done = saved.restore(clone)
+    assert done.refused[0].startswith(f"{NUMBERS}: the remote lacks its object (")
+    assert not NUMBERS.exists()
+    assert Path("results/policies/made/own/small/found/seed0.yaml").exists()
+
+
+def test_a_damaged_list_in_the_cache_is_brought_again(clone, before, capsys):
+    saved.restore(clone)
+    numbers = yaml.safe_load(Path("dvc.lock").read_text())["stages"]["numbers@own-small"]["outs"][0]["md5"]
+    spoil(Path(".dvc/cache/files/md5") / numbers[:2] / numbers[2:])
+    shutil.rmtree("results")
+    assert saved.restore(clone).refused == []
+    assert f"is damaged in DVC's cache ({NUMBERS})" in capsys.readouterr().out
+    assert there() == before
+
+
+def test_a_damaged_cache_is_not_saved(clone, before, tmp_path):
+    """What is saved anew is the result, and not what the cache holds in its name."""
+    saved.restore(clone)
+    number = NUMBERS / "video/seed1.json"
+    spoil(object_of(before[number], Path(".dvc/cache")))
+    add(Remote(str(tmp_path / "empty")))
+    saved.save(clone)
+    assert object_of(before[number], tmp_path / "empty").read_bytes() == before[number]
+
+
 def test_a_damaged_cache_is_filled_again(clone, before, capsys):
     saved.restore(clone)
     number = NUMBERS / "video/seed1.json"
@@ -319,6 +348,28 @@ def test_results_of_another_platform_are_restored_and_say_so(clone):
     assert set(notes) == {("on macOS-15.1-arm64-arm-64bit",)}
 
 
+def test_a_clone_with_line_ends_of_another_platform_has_everything_back(first, before, tmp_path, monkeypatch):
+    """As Git for Windows clones: in tests' project no attribute says which line ends files keep."""
+    git("clone", "-q", "-c", "core.autocrlf=true", str(first), str(tmp_path / "clone"))
+    monkeypatch.chdir(tmp_path / "clone")
+    assert all(b"\r\n" in Path(name).read_bytes() for name in ("dvc.lock", "dvc.yaml", "params.yaml"))
+    add(Remote(str(first.parent / "remote")))
+    study = load_study(["params.yaml"])
+    assert saved.restore(study).refused == []
+    assert there() == before
+    assert {result.tier for result in verify.trace(study)} == {"restored"}
+
+
+def test_a_folder_in_the_place_of_a_file_stays_and_is_named(clone, before):
+    number = NUMBERS / "plain/seed0.json"
+    (number / "mine").mkdir(parents=True)
+    for replace in (False, True):
+        done = saved.restore(clone, replace=replace)
+        assert done.refused == [f"{number}: is a folder, where a file was saved, and stays; move it away"]
+    assert (number / "mine").is_dir()
+    assert (NUMBERS / "video/seed0.json").read_bytes() == before[NUMBERS / "video/seed0.json"]
+
+
 # -- remotes that do not answer ---------------------------------------------------------------------------------------
 
 
@@ -354,6 +405,45 @@ def test_wrong_credentials_are_one_line(clone, tmp_path, monkeypatch):
         assert "remote 'other' (s3://das/results): " in refusal(clone)
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "nobody")
         assert "remote 'other' (s3://das/results): " in refusal(clone)
+
+
+@pytest.mark.parametrize("kind", ["s3", "ssh"])
+def test_saving_where_nobody_answers_is_one_line_and_costs_nothing(clone, monkeypatch, kind):
+    made_in(Path())
+    whole = there()
+    port = free_port()
+    url = {"s3": "s3://das/results", "ssh": f"ssh://127.0.0.1:{port}/tmp/das"}[kind]
+    add(Remote(url, {"endpointurl": f"http://127.0.0.1:{port}"} if kind == "s3" else {}), "other")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "any")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    with pytest.raises(DasError) as error:
+        saved.save(clone)
+    assert "\n" not in str(error.value)
+    assert str(error.value).startswith(f"remote 'other' ({kind}://")
+    assert there() == whole
+
+
+def test_saving_with_wrong_credentials_is_one_line(clone, tmp_path, monkeypatch):
+    made_in(Path())
+    with KINDS["s3"](tmp_path / "server") as remote:
+        for name, value in {**remote.environment, "AWS_SECRET_ACCESS_KEY": "wrong"}.items():
+            monkeypatch.setenv(name, value)
+        add(remote, "other")
+        with pytest.raises(DasError) as error:
+            saved.save(clone)
+    assert "\n" not in str(error.value)
+    assert "remote 'other' (s3://das/results): " in str(error.value)
+
+
+def test_a_folder_that_takes_no_files_is_one_line(clone, tmp_path):
+    made_in(Path())
+    (tmp_path / "file").write_text("no folder")
+    add(Remote(str(tmp_path / "file/below")), "other")
+    with pytest.raises(DasError) as error:
+        saved.save(clone)
+    assert "\n" not in str(error.value)
+    assert f"remote 'other' ({tmp_path}/file/below): " in str(error.value)
 
 
 def test_wrong_keys_of_ssh_are_one_line(clone, tmp_path):

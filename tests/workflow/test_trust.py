@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -129,6 +130,18 @@ def test_dvc_and_snakemake_agree_about_what_is_done(first, tmp_path):
     assert tool(clone, "dvc", "status").split() == done
 
 
+def waited(clone: Path) -> dict[str, str]:
+    """{experiment: its status} of the queue, once none waits or runs."""
+    until = time.monotonic() + 600
+    while True:
+        said = tool(clone, "dvc", "queue", "status")
+        found = dict(re.findall(r"^[0-9a-f]{7} +(\w+) .* (\w+)$", said, re.MULTILINE))
+        if not {"Queued", "Running"} & set(found.values()):
+            return found
+        assert time.monotonic() < until, said
+        time.sleep(2)
+
+
 @pytest.mark.long
 def test_dvc_shows_compares_and_queues(first, tmp_path):
     clone = cloned(first, tmp_path)
@@ -149,15 +162,25 @@ def test_dvc_shows_compares_and_queues(first, tmp_path):
     assert "errors" not in plots or not plots["errors"]
     assert plots["data"].keys() == {"accuracy", "test_loss", "train_loss", "alpha"}
     changed = {"few": "recipes.tiny.lr=0.02", "long": "recipes.tiny.epochs=2"}
-    for name, setting in changed.items():
-        tool(clone, "dvc", "exp", "run", "--queue", "-n", name, "-S", setting)
+    queue = ("dvc", "exp", "run", "--queue")
+    tool(clone, *queue, "-n", "few", "-S", changed["few"])
+    assert "Started '1' new experiments task queue worker" in tool(clone, "dvc", "queue", "start")
+    assert waited(clone) == {"few": "Success"}
+    tool(clone, *queue, "-n", "long", "-S", changed["long"])
     tool(clone, "dvc", "exp", "run", "--run-all")
-    assert tool(clone, "dvc", "queue", "status").count("Success") == 2
+    assert waited(clone) == {"few": "Success", "long": "Success"}
+    tool(clone, "dvc", "queue", "stop")
+    accuracies = {}
     for name, setting in changed.items():
         tool(clone, "dvc", "exp", "apply", name)
         key, _, value = setting.rpartition("=")
         assert key in tool(clone, "dvc", "params", "diff")
-        number = json.loads((clone / NUMBERS / "baseline/seed0.json").read_text())
-        assert str(number["settings"]["recipe"][key.rpartition(".")[2]]) == value
+        numbers = {method: json.loads((clone / NUMBERS / method / "seed0.json").read_text()) for method in METHODS}
+        assert str(numbers["baseline"]["settings"]["recipe"][key.rpartition(".")[2]]) == value
+        accuracies[name] = {method: number["accuracy"] for method, number in numbers.items()}
         assert "0 at fault" in tool(clone, "das", "verify")
         assert jobs(clone, "results/tables", "results/summary") == set()
+    compared = json.loads(tool(clone, "dvc", "exp", "diff", "--all", "--json", *changed))["metrics"]
+    for method in METHODS:
+        (found,) = [values["accuracy"] for path, values in compared.items() if path.endswith(f"/{method}.json")]
+        assert (found["old"], found["new"]) == tuple(accuracies[name][method] for name in changed)

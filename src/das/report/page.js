@@ -49,7 +49,7 @@
     box.prepend(tools);
     let contents = null;
     input.addEventListener("input", () => {
-      contents ??= rows.map((row) => row.textContent.toLowerCase());
+      contents ??= rows.map((row) => `${row.textContent} #${row.id}`.toLowerCase());
       const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
       let shown = 0;
       rows.forEach((row, at) => {
@@ -64,6 +64,17 @@
     const table = box.querySelector("table");
     sortable(table);
     filterable(box, table, index);
+  });
+
+  // A cell that leads to a method's first run shows its other seeds beside it, and no other rows.
+  document.querySelectorAll("td a[href^='#']").forEach((link) => {
+    link.addEventListener("click", () => {
+      const row = document.getElementById(link.hash.slice(1));
+      const input = row.closest(".table").querySelector("input");
+      if (!input) return;
+      input.value = link.hash.replace(/[^/]*$/, "");
+      input.dispatchEvent(new Event("input"));
+    });
   });
 
   document.querySelectorAll("button.still").forEach((button) => {

@@ -4,7 +4,7 @@ import csv
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from das.analysis.results import standing
 from das.analysis.statistics import estimate
 from das.errors import DasError
 from das.files import read_json
-from das.report import captions
+from das.report import captions, leads
 from das.seals import read_sealed
 from das.study.results import card_path
 from das.study.runs import RESULTS, of_study
@@ -50,7 +50,8 @@ MEASURED = {
 
 @dataclass(frozen=True)
 class Table:
-    """What is shown in rows: ``about`` what all rows have in common, ``links`` a file for each row."""
+    """What is shown in rows: ``about`` what all rows have in common, ``links`` a file for each row, ``leads`` where a
+    cell leads to, by row and column, ``ids`` the rows' own, which cells of other tables lead to."""
 
     name: str
     title: str
@@ -60,6 +61,8 @@ class Table:
     about: str = ""
     source: Path | None = None
     links: list[str] | None = None
+    leads: Mapping[tuple[int, str], str] = field(default_factory=dict)
+    ids: list[str] | None = None
 
     @property
     def looks(self) -> list[str]:
@@ -83,23 +86,28 @@ def written(study: Study) -> Iterator[Table]:
     names = sorted(path.stem for path in folder.glob("*.csv"))
     for name in sorted(names, key=lambda name: list(TITLES).index(name) if name in TITLES else len(TITLES)):
         source = folder / f"{name}.csv"
-        about, columns, rows = _read(source)
+        about, columns, rows, exact = _read(source)
         if rows:
             title = TITLES.get(name, name.replace("_", " ").capitalize())
-            yield Table(name, title, captions.text("table", name), columns, rows, about, source)
+            caption, to = captions.text("table", name), _leads(study, name, exact) if len(exact) == len(rows) else {}
+            yield Table(name, title, caption, columns, rows, about, source, leads=to)
 
 
-def _read(source: Path) -> tuple[str, list[str], list[list[str]]]:
-    """What a table says to people: heading, columns, rows; of one without Markdown, its CSV."""
+def _read(source: Path) -> tuple[str, list[str], list[list[str]], list[dict[str, str]]]:
+    """What a table says to people: heading, columns, rows; of one without Markdown, its CSV. Last the CSV's rows."""
     readable = source.with_suffix(".md")
     try:
-        if readable.exists():
-            return markdown(readable.read_text())
         with source.open(newline="") as file:
             columns, *rows = list(csv.reader(file)) or [[]]
+        exact = [dict(zip(columns, row, strict=True)) for row in rows]
+        return *(markdown(readable.read_text()) if readable.exists() else ("", columns, rows)), exact
     except (OSError, ValueError) as error:
         raise DasError(f"{source}: cannot be read as a table ({error}); make it again with `das tables`") from None
-    return "", columns, rows
+
+
+def _leads(study: Study, name: str, exact: list[dict[str, str]]) -> dict[tuple[int, str], str]:
+    runs = {cell: f"#{run.place}" for cell, run in leads.to_runs(study, name, exact).items()}
+    return runs | {cell: link(path) for cell, path in leads.to_files(study, name, exact).items()}
 
 
 def markdown(text: str) -> tuple[str, list[str], list[list[str]]]:
@@ -126,15 +134,16 @@ def runs(study: Study, numbers: pd.DataFrame) -> Table:
     networks = {name: backbone.title for name, backbone in study.backbones.items()}
     places = {"Data set": titles} if len(grid.datasets) > 1 else {}
     places |= {"Backbone": networks} if len(grid.backbones) > 1 else {}
-    rows, links = [], []
+    rows, links, ids = [], [], []
     for run, row in zip(of_study(study), numbers.to_dict("records"), strict=True):
         place = {"Data set": run.dataset, "Backbone": run.backbone}
         measured = [_shown(row[key], how) for key, how in MEASURED.values()]
         named = [*(named[place[column]] for column, named in places.items()), study.methods[run.method].title]
         rows.append([*named, str(run.seed), _state(row), *measured])
         links.append(link(run.number) if row["made"] else "")
+        ids.append(run.place)
     columns = [*places, "Method", "Seed", "State", *MEASURED]
-    return Table("runs", "Every run", captions.text("table", "runs"), columns, rows, links=links)
+    return Table("runs", "Every run", captions.text("table", "runs"), columns, rows, links=links, ids=ids)
 
 
 def _state(row: Mapping[Any, Any]) -> str:

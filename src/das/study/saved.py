@@ -95,6 +95,9 @@ def restore(study: Study, wanted: Sequence[Path] = (), remote: str | None = None
 
         def place(what: Path, files: Sequence[Path], fault: Callable[[], str | None], keep: Callable[[], None]) -> None:
             saved = {path: objects[path] for path in files if path in objects}
+            if folders := [path for path in saved if path.is_dir()]:
+                done.refused.append(f"{folders[0]}: is a folder, where a file was saved, and stays; move it away")
+                return
             differ = [path for path, source in saved.items() if path.exists() and _md5(path) != _md5(source)]
             if differ and not replace:
                 done.refused.append(f"{differ[0]}: is not what was saved, and stays; --replace has it give way")
