@@ -22,7 +22,7 @@ def layered(tmp_path, text):
 @pytest.mark.parametrize("name", sorted(file.stem for file in (ROOT / "config").glob("*.yaml")))
 def test_every_study_that_comes_with_the_project_is_valid(name):
     below = {"paper_imagenet": ["paper"], "planted": ["rivals"], "small_data": ["rivals"]}
-    below |= {f"small_data_{one}": ["rivals", "small_data"] for one in ("cifar10", "curve", "mnist")}
+    below |= {f"small_data_{one}": ["rivals", "small_data"] for one in ("cifar10", "curve", "main", "mnist")}
     files = [ROOT / "config" / f"{study}.yaml" for study in [*below.get(name, []), name]]
     assert of_study(load_study([PARAMS, *files]))
 

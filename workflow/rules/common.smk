@@ -53,9 +53,8 @@ AGAIN = renewed(lambda: results.audit(STUDY) | products.stale(STUDY))
 # Read by `das`: the study is that of the working folder.
 os.environ.update(DAS_STUDY=os.pathsep.join(map(str, STUDY_FILES)), DAS_PROJECT=".")
 if workflow.is_main_process:
-    os.environ.update(
-        DAS_WARM=str(os.getpid())
-    )  # short runs share a start: das.cli.warm
+    # Short runs share a start: das.cli.warm.
+    os.environ.update(DAS_WARM=str(os.getpid()))
 else:
     os.environ.pop("DAS_WARM", None)  # a cluster's job starts by itself
 NAME = STUDY.name
