@@ -19,7 +19,7 @@ from das.engine.checkpoint import weights_digest
 from das.engine.train import fit, resume_state
 from das.search import arrays
 from das.search.make import search_policy
-from das.study import load_study
+from das.study import load_study, new
 from das.study.runs import of_method, of_policy
 from das.video.policy import Policy
 
@@ -102,6 +102,21 @@ def test_search_is_what_a_study_searches(study, shop):
     found = das.search(shop.train.images, shop.train.labels, fusion="gsf", settings=settings, **ALIKE)
     assert found == Policy.load(run.main)
     assert found.provenance["source"] == "search"
+
+
+@pytest.mark.parametrize("train", [30, 240, 700])
+def test_a_search_is_as_long_as_das_new_makes_it(monkeypatch, train):
+    class Asked(Exception):
+        pass
+
+    def one_run(*_, searches, **others):
+        raise Asked(searches["search"]["epochs"], searches["search"]["batch_size"])
+
+    monkeypatch.setattr(arrays, "one_run", one_run)
+    with pytest.raises(Asked) as asked:
+        das.search(torch.zeros(train, 1, 8, 8), [label % 2 for label in range(train)])
+    told = new.settings(new.Found("folder", train, 10, 2, 8, "cpu", pretrained=False))
+    assert asked.value.args == (told["search_epochs"], told["batch"])
 
 
 def test_what_is_searched_by_default_is_what_measured_best():

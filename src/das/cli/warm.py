@@ -79,7 +79,7 @@ def _asked(line: socket.socket, arguments: list[str]) -> int | None:
 def _end_as(status: int) -> NoReturn:
     """End as a process of that exit status did, or, where it is negative, as one that this signal ended."""
     if status < 0:
-        if -status not in (signal.SIGKILL, signal.SIGSTOP):
+        if -status != signal.SIGKILL:
             signal.signal(-status, signal.SIG_DFL)
         os.kill(os.getpid(), -status)
     os._exit(status)
@@ -113,11 +113,13 @@ def serve(owner: int) -> None:
 
 def _answer(line: socket.socket, listener: socket.socket, code: str, main: Callable[[], None], imported: int) -> None:
     files: list[int] = []
+    if not _own(line):
+        return
     try:
         line.settimeout(10)
         message, files, _, _ = socket.recv_fds(line, MESSAGE, 3)
         request = json.loads(message)
-        fits = len(files) == 3 and _own(line) and request["environment"] == _environment() and code == _code()
+        fits = len(files) == 3 and request["environment"] == _environment() and code == _code()
         if not fits:
             line.send(HERE)
         elif os.fork() == 0:

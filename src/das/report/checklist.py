@@ -191,8 +191,8 @@ def _runs(known: _Known) -> Answers:
     answer = YES if few > 1 else PART if most > 1 else NO
     yield "Are there error bars, and of what?", answer, bars if few > 1 else f"{lacks}; {bars}" if most > 1 else lacks
     yield "Are differences tested, and corrected for their number?", *_tested(known, found)
-    metrics = sorted({"mIoU" if known.study.task == "segmentation" else "accuracy"})
-    yield "Is it said what is measured?", YES, f"{', '.join(metrics)} on the test images after the last epoch, its mean"
+    metric = "mIoU" if known.study.task == "segmentation" else "accuracy"
+    yield "Is it said what is measured?", YES, f"{metric} on the test images after the last epoch, its mean"
     yield "Are runs that failed or were left out told?", OPEN, "records are of what is there"
 
 

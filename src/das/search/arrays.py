@@ -61,7 +61,7 @@ def search(
     """
     images_of = dataset(images, labels, classes)
     train = len(images_of.train)
-    asked = {"batch_size": batch_size(train // 2), **(settings or {})}
+    asked = {"batch_size": batch_size(train), **(settings or {})}
     study = one_run(
         images_of,
         where="das.search",
